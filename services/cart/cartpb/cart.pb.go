@@ -188,7 +188,8 @@ func (x *GetRequest) GetCart() string {
 type ClearRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cart          string                 `protobuf:"bytes,1,opt,name=cart,proto3" json:"cart,omitempty"`
-	Order         string                 `protobuf:"bytes,2,opt,name=order,proto3" json:"order,omitempty"` // the order that was paid
+	Order         string                 `protobuf:"bytes,2,opt,name=order,proto3" json:"order,omitempty"`      // the order that was paid
+	Version       int64                  `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"` // of the contents that were bought; 0: all there is now
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -235,6 +236,13 @@ func (x *ClearRequest) GetOrder() string {
 		return x.Order
 	}
 	return ""
+}
+
+func (x *ClearRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
 }
 
 type Line struct {
@@ -292,7 +300,8 @@ func (x *Line) GetQuantity() int32 {
 type Contents struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cart          string                 `protobuf:"bytes,1,opt,name=cart,proto3" json:"cart,omitempty"`
-	Lines         []*Line                `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"` // by SKU
+	Lines         []*Line                `protobuf:"bytes,2,rep,name=lines,proto3" json:"lines,omitempty"`      // by SKU
+	Version       int64                  `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"` // counts the adds of the cart; 0 before the first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -341,6 +350,13 @@ func (x *Contents) GetLines() []*Line {
 	return nil
 }
 
+func (x *Contents) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 var File_cart_cartpb_cart_proto protoreflect.FileDescriptor
 
 const file_cart_cartpb_cart_proto_rawDesc = "" +
@@ -357,16 +373,18 @@ const file_cart_cartpb_cart_proto_rawDesc = "" +
 	"\x03sku\x18\x02 \x01(\tR\x03sku\" \n" +
 	"\n" +
 	"GetRequest\x12\x12\n" +
-	"\x04cart\x18\x01 \x01(\tR\x04cart\"8\n" +
+	"\x04cart\x18\x01 \x01(\tR\x04cart\"R\n" +
 	"\fClearRequest\x12\x12\n" +
 	"\x04cart\x18\x01 \x01(\tR\x04cart\x12\x14\n" +
-	"\x05order\x18\x02 \x01(\tR\x05order\"4\n" +
+	"\x05order\x18\x02 \x01(\tR\x05order\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x03R\aversion\"4\n" +
 	"\x04Line\x12\x10\n" +
 	"\x03sku\x18\x01 \x01(\tR\x03sku\x12\x1a\n" +
-	"\bquantity\x18\x02 \x01(\x05R\bquantity\"H\n" +
+	"\bquantity\x18\x02 \x01(\x05R\bquantity\"b\n" +
 	"\bContents\x12\x12\n" +
 	"\x04cart\x18\x01 \x01(\tR\x04cart\x12(\n" +
-	"\x05lines\x18\x02 \x03(\v2\x12.shop.cart.v1.LineR\x05lines2\xf4\x01\n" +
+	"\x05lines\x18\x02 \x03(\v2\x12.shop.cart.v1.LineR\x05lines\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x03R\aversion2\xf4\x01\n" +
 	"\x04Cart\x127\n" +
 	"\x03Add\x12\x18.shop.cart.v1.AddRequest\x1a\x16.shop.cart.v1.Contents\x12=\n" +
 	"\x06Remove\x12\x1b.shop.cart.v1.RemoveRequest\x1a\x16.shop.cart.v1.Contents\x127\n" +

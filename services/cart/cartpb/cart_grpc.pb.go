@@ -37,7 +37,9 @@ type CartClient interface {
 	Remove(ctx context.Context, in *RemoveRequest, opts ...grpc.CallOption) (*Contents, error)
 	// Get returns the contents; a cart nobody has filled is empty.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*Contents, error)
-	// Clear empties a cart after its order was paid. It is idempotent.
+	// Clear takes what an order bought out of the cart, after it was paid. It is
+	// idempotent by order; what was added after the version that the order saw
+	// stays.
 	Clear(ctx context.Context, in *ClearRequest, opts ...grpc.CallOption) (*Contents, error)
 }
 
@@ -101,7 +103,9 @@ type CartServer interface {
 	Remove(context.Context, *RemoveRequest) (*Contents, error)
 	// Get returns the contents; a cart nobody has filled is empty.
 	Get(context.Context, *GetRequest) (*Contents, error)
-	// Clear empties a cart after its order was paid. It is idempotent.
+	// Clear takes what an order bought out of the cart, after it was paid. It is
+	// idempotent by order; what was added after the version that the order saw
+	// stays.
 	Clear(context.Context, *ClearRequest) (*Contents, error)
 	mustEmbedUnimplementedCartServer()
 }
