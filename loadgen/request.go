@@ -40,6 +40,9 @@ const (
 	ClassOrder    = "order"
 )
 
+// Classes are all of them, in the order of a journey.
+var Classes = []string{ClassHome, ClassProduct, ClassCartAdd, ClassCartRead, ClassCheckout, ClassOrder}
+
 // A Request is the record of one request. Times count from the history's
 // start, see [Header].
 type Request struct {

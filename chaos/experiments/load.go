@@ -1,0 +1,180 @@
+// Package experiments turns words into experiments: it reads their YAML files
+// strictly, the built-in catalogue among them.
+//
+// [Find] takes what a person names on the command line: built-in experiments,
+// suites or files. A suite is the built-in experiments that carry its name as
+// a tag; to add an experiment, add its file.
+package experiments
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+//go:embed *.yaml
+var files embed.FS
+
+// maxFile is larger than any experiment a person writes, and small enough to
+// read without a thought: a file above it is something else.
+const maxFile = 1 << 20
+
+// All returns the built-in experiments, by name.
+func All() ([]chaos.Experiment, error) {
+	names, err := fs.Glob(files, "*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	var all []chaos.Experiment
+	for _, name := range names {
+		b, err := files.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		e, err := Parse(name, b)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// Suites returns the names of the suites.
+func Suites() ([]string, error) {
+	all, err := All()
+	var names []string
+	for _, e := range all {
+		names = append(names, e.Tags...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), err
+}
+
+// Find returns the experiments that words name: each a suite, a built-in
+// experiment or a path to a file (one that ends in .yaml or .yml or contains a
+// slash). An experiment named twice is run once.
+func Find(words []string) ([]chaos.Experiment, error) {
+	all, err := All()
+	if err != nil {
+		return nil, err
+	}
+	var found []chaos.Experiment
+	add := func(e chaos.Experiment) {
+		if !slices.ContainsFunc(found, func(f chaos.Experiment) bool { return f.Name == e.Name }) {
+			found = append(found, e)
+		}
+	}
+	for _, word := range words {
+		if strings.ContainsRune(word, filepath.Separator) || path.Ext(word) == ".yaml" || path.Ext(word) == ".yml" {
+			e, err := Load(word)
+			if err != nil {
+				return nil, err
+			}
+			add(e)
+			continue
+		}
+		n := len(found)
+		known := false
+		for _, e := range all {
+			if e.Name == word || slices.Contains(e.Tags, word) {
+				add(e)
+				known = true
+			}
+		}
+		if n == len(found) && !known {
+			return nil, fmt.Errorf("no experiment or suite is called %q: see bedlam list experiments, or name a .yaml file", word)
+		}
+	}
+	if len(found) == 0 {
+		return nil, errors.New("no experiment named")
+	}
+	return found, nil
+}
+
+// Load reads one file.
+func Load(name string) (chaos.Experiment, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return chaos.Experiment{}, err
+	}
+	switch {
+	case !info.Mode().IsRegular():
+		return chaos.Experiment{}, fmt.Errorf("%s: not a regular file", name)
+	case info.Size() == 0:
+		return chaos.Experiment{}, fmt.Errorf("%s: the file is empty", name)
+	case info.Size() > maxFile:
+		return chaos.Experiment{}, fmt.Errorf("%s: %d bytes, an experiment has at most %d", name, info.Size(), maxFile)
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return chaos.Experiment{}, err
+	}
+	return Parse(name, b)
+}
+
+// Parse reads an experiment. Its name is that of the file, without folder and
+// ending. Errors begin with the file's name and the line.
+func Parse(name string, b []byte) (chaos.Experiment, error) {
+	if !utf8.Valid(b) || slices.Contains(b, 0) {
+		return chaos.Experiment{}, fmt.Errorf("%s: not a text file", name)
+	}
+	d := decoder{file: name}
+	e, err := d.experiment(b)
+	if err != nil {
+		return chaos.Experiment{}, err
+	}
+	base := path.Base(filepath.ToSlash(name))
+	e.Name = strings.TrimSuffix(base, path.Ext(base))
+	return e, nil
+}
+
+// Fit reports the first step of an experiment that a topology has no place
+// for: a service or instance that it has not got, an edge that does not exist.
+func Fit(e chaos.Experiment, t topology.System) error {
+	for i, step := range e.Method {
+		if err := fit(step, t); err != nil {
+			return fmt.Errorf("%s: step %d (%s): %w", e.Name, i+1, step.Action, err)
+		}
+	}
+	for _, l := range e.Hypothesis.Limits {
+		if l.Edge == "" {
+			continue
+		}
+		if !slices.ContainsFunc(t.Edges, func(x topology.Edge) bool { return x.Name() == l.Edge }) {
+			return fmt.Errorf("%s: the hypothesis limits %s of edge %s, which %s has not got", e.Name, l.Metric, l.Edge, t.Name)
+		}
+	}
+	return nil
+}
+
+func fit(step chaos.Step, t topology.System) error {
+	callers, err := chaos.Select(t, step.Selector)
+	if err != nil {
+		return err
+	}
+	if step.Target == nil {
+		if slices.ContainsFunc(callers, func(in topology.Instance) bool { return in.Service == topology.Loader }) {
+			return errors.New("the load generator is the witness, not a victim: name services")
+		}
+		return nil
+	}
+	callees, err := chaos.Select(t, *step.Target)
+	if err != nil {
+		return err
+	}
+	if len(chaos.LinksBetween(t, callers, callees)) == 0 {
+		return errors.New("no edge leads from its selector to its target")
+	}
+	return nil
+}

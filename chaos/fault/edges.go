@@ -1,0 +1,123 @@
+package fault
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/observability/collector"
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+// ruleTTL bounds a rule's life without the controller's heartbeat: the lease
+// of a run, after which nothing of it may still be harmful.
+const ruleTTL = topology.Duration(5 * time.Second)
+
+// links are the links that a fault harms, by one rule of the relay.
+type links struct{ rule deploy.Rule }
+
+// shape makes the rule of a resolved harm. Both directions are harmed unless
+// the experiment names one.
+func shape(r chaos.Resolved, kind string, args any) (links, error) {
+	l := links{deploy.Rule{ID: r.ID, Links: r.Links, Direction: r.Direction, Kind: kind, TTL: ruleTTL, Seed: r.Seed}}
+	switch l.rule.Direction {
+	case "":
+		l.rule.Direction = deploy.Both
+	case deploy.To, deploy.From, deploy.Both:
+	default:
+		return l, fmt.Errorf("unknown direction %q (want to, from or both)", r.Direction)
+	}
+	var err error
+	if args != nil {
+		l.rule.Args, err = json.Marshal(args)
+	}
+	return l, err
+}
+
+// Inject programs the relay.
+func (l links) Inject(ctx context.Context, s deploy.System) error {
+	p, err := deploy.Power[deploy.Shaper](s)
+	if err != nil {
+		return err
+	}
+	return p.Shape(ctx, l.rule)
+}
+
+// Lift takes the rule away and reads back that it is gone.
+func (l links) Lift(ctx context.Context, s deploy.System) error {
+	p, err := deploy.Power[deploy.Shaper](s)
+	if err != nil {
+		return err
+	}
+	if err := p.Unshape(ctx, l.rule.ID); err != nil {
+		return err
+	}
+	left, err := p.Rules(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the relay's rules back: %w", err)
+	}
+	if slices.ContainsFunc(left, func(r deploy.Rule) bool { return r.ID == l.rule.ID }) {
+		return errors.New("the relay still has the rule")
+	}
+	return nil
+}
+
+// crosses reports whether a span is a call over one of the links.
+func (l links) crosses(s collector.Span) bool {
+	return slices.Contains(l.rule.Links, topology.Link{From: s.Instance, To: s.PeerInstance})
+}
+
+// Met reports a failed call over one of the links.
+func (l links) Met(s collector.Span) bool { return s.Error && l.crosses(s) }
+
+// ping asks for one answer over the i-th link, within limit.
+func (l links) ping(ctx context.Context, s deploy.System, link topology.Link, limit time.Duration) (time.Duration, error) {
+	address, err := s.Address(link.From, link.To)
+	if err != nil {
+		return 0, err
+	}
+	protocol, err := protocolOf(s.Topology(), link)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return Ping(ctx, protocol, address)
+}
+
+// answers wants an answer over every link; it is how an edge looks when
+// nothing is wrong with it.
+func (l links) answers(ctx context.Context, s deploy.System) (string, error) {
+	var slowest time.Duration
+	for _, link := range l.rule.Links {
+		took, err := l.ping(ctx, s, link, 2*time.Second)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", link, err)
+		}
+		slowest = max(slowest, took)
+	}
+	return fmt.Sprintf("%s, the slowest after %s", count(len(l.rule.Links), "link answers", "links answer"), round(slowest)), nil
+}
+
+func protocolOf(t topology.System, link topology.Link) (topology.Protocol, error) {
+	for _, e := range t.Edges {
+		if slices.Contains(t.LinksOf(e), link) {
+			return e.Protocol, nil
+		}
+	}
+	return "", fmt.Errorf("the topology has no link %s", link)
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func round(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }

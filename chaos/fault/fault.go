@@ -1,0 +1,162 @@
+// Package fault holds the harms, one a file. Each registers itself under the
+// name that experiments use; [Build] makes one of a resolved harm and [Kinds]
+// lists them all.
+//
+// To add a harm, write one file: a struct whose fields are its parameters,
+// Inject and Lift, a probe that sees it from outside, the spans that meet it,
+// and a line in init that registers it. Lift must need nothing but the
+// parameters and the victims, because after a crash another process calls it.
+package fault
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/deploy"
+)
+
+// A Kind is one harm, as the catalogue lists it.
+type Kind struct {
+	Name   string `json:"name"`
+	Doc    string `json:"doc"`    // one sentence
+	On     string `json:"on"`     // what it harms: instances or edges
+	Needs  Need   `json:"needs"`  // the power that an engine must have
+	Params string `json:"params"` // its parameters, as an experiment writes them; empty: none
+
+	build func(chaos.Resolved) (chaos.Fault, error)
+}
+
+// A Need is a power that a fault asks an engine for.
+type Need struct {
+	name string
+	has  func(deploy.System) error
+}
+
+// String returns the power's name.
+func (n Need) String() string { return n.name }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (n Need) MarshalText() ([]byte, error) { return []byte(n.name), nil }
+
+// needs names the power P.
+func needs[P any]() Need {
+	return Need{name: reflect.TypeFor[P]().Name(), has: func(s deploy.System) error {
+		_, err := deploy.Power[P](s)
+		return err
+	}}
+}
+
+// Supported reports, before any harm, whether the system has the power that
+// the harm needs; if not, the error wraps [errors.ErrUnsupported].
+func Supported(r chaos.Resolved, s deploy.System) error {
+	k, err := find(r.Action)
+	if err != nil {
+		return err
+	}
+	if err := k.Needs.has(s); err != nil {
+		return fmt.Errorf("%s: %w", r.Action, err)
+	}
+	return nil
+}
+
+// What a fault harms.
+const (
+	onInstances = "instances"
+	onEdges     = "edges"
+)
+
+var kinds = map[string]Kind{}
+
+// register adds a kind. Two of one name are a mistake in this package.
+func register(k Kind) {
+	if _, twice := kinds[k.Name]; twice {
+		panic("fault: " + k.Name + " is registered twice")
+	}
+	kinds[k.Name] = k
+}
+
+// Kinds returns every harm, by name.
+func Kinds() []Kind {
+	var all []Kind
+	for _, k := range kinds {
+		all = append(all, k)
+	}
+	slices.SortFunc(all, func(a, b Kind) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Build makes the fault that r speaks of. The error says what is wrong with
+// it: an unknown action, a misspelt parameter, no victims.
+func Build(r chaos.Resolved) (chaos.Fault, error) {
+	k, err := find(r.Action)
+	if err != nil {
+		return nil, err
+	}
+	if k.On == onEdges && len(r.Links) == 0 {
+		return nil, fmt.Errorf("%s: no edge to harm", r.Action)
+	}
+	if k.On == onInstances && len(r.Instances) == 0 {
+		return nil, fmt.Errorf("%s: no instance to harm", r.Action)
+	}
+	f, err := k.build(r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Action, err)
+	}
+	return f, nil
+}
+
+// Check reports what is wrong with a harm as an experiment asks for it, before
+// victims are chosen.
+func Check(s chaos.Spec) error {
+	k, err := find(s.Action)
+	if err != nil {
+		return err
+	}
+	if k.On == onEdges && s.Target == nil {
+		return fmt.Errorf("%s harms edges: it needs a target (the callees) beside its selector (the callers)", s.Action)
+	}
+	if k.On == onInstances && s.Target != nil {
+		return fmt.Errorf("%s harms instances: it takes a selector and no target", s.Action)
+	}
+	if k.On == onInstances && s.Direction != "" {
+		return fmt.Errorf("%s harms instances: it takes no direction", s.Action)
+	}
+	if _, err := k.build(chaos.Resolved{Action: s.Action, Args: s.Args, Direction: s.Direction}); err != nil {
+		return fmt.Errorf("%s: %w", s.Action, err)
+	}
+	return nil
+}
+
+func find(action string) (Kind, error) {
+	if k, ok := kinds[action]; ok {
+		return k, nil
+	}
+	var names []string
+	for _, k := range Kinds() {
+		names = append(names, k.Name)
+	}
+	return Kind{}, fmt.Errorf("unknown fault %q (want one of %s)", action, strings.Join(names, ", "))
+}
+
+// decode reads parameters strictly into v: an unknown one is refused.
+func decode(args []byte, v any) error {
+	if len(args) == 0 || string(args) == "null" {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(args))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("more than one value as parameters")
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/observability/collector"
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+// latency slows links: every byte arrives later by Latency, and a connection's
+// set-up takes as much longer.
+type latency struct {
+	links
+	Delay delay `json:"delay"`
+}
+
+type delay struct {
+	Latency      topology.Duration `json:"latency"`
+	Jitter       topology.Duration `json:"jitter,omitempty"`
+	Correlation  float64           `json:"correlation,omitempty"`
+	Distribution string            `json:"distribution,omitempty"`
+}
+
+func init() {
+	register(Kind{Name: "latency", On: onEdges, Needs: needs[deploy.Shaper](),
+		Doc:    "Slows every byte and the set-up of connections on an edge.",
+		Params: "delay: {latency: 300ms, jitter: 50ms, correlation: 0 to 1, distribution: uniform|normal|pareto}; direction: to|from|both",
+		build:  newLatency})
+}
+
+func newLatency(r chaos.Resolved) (chaos.Fault, error) {
+	f := &latency{}
+	if err := decode(r.Args, f); err != nil {
+		return nil, err
+	}
+	if f.Delay.Latency <= 0 {
+		return nil, errors.New("delay.latency must be more than 0")
+	}
+	if f.Delay.Jitter < 0 || f.Delay.Jitter > f.Delay.Latency {
+		return nil, errors.New("delay.jitter must be between 0 and delay.latency")
+	}
+	var err error
+	f.links, err = shape(r, "latency", f.Delay)
+	return f, err
+}
+
+// floor is the least that a slowed answer takes. The distributions other than
+// uniform have no strict floor; half the latency is below nearly all of their
+// draws and above any unslowed answer worth slowing.
+func (f *latency) floor() time.Duration {
+	if f.Delay.Distribution == "" || f.Delay.Distribution == "uniform" {
+		if least := f.Delay.Latency - f.Delay.Jitter; least > f.Delay.Latency/2 {
+			return least.D()
+		}
+	}
+	return f.Delay.Latency.D() / 2
+}
+
+// Probe wants every link's answer to take at least the latency asked for;
+// after the lift, less.
+func (f *latency) Probe(ctx context.Context, s deploy.System, injected bool) (string, error) {
+	quickest, slowest := time.Duration(1<<62), time.Duration(0)
+	for _, link := range f.rule.Links {
+		// Set-up and both ways may each be late by the largest draw; a second
+		// is for the machine.
+		took, err := f.ping(ctx, s, link, 4*(f.Delay.Latency+f.Delay.Jitter).D()+time.Second)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", link, err)
+		}
+		if injected && took < f.floor() {
+			return "", fmt.Errorf("%s answered after %s", link, round(took))
+		}
+		if !injected && took >= f.floor() {
+			return "", fmt.Errorf("%s still takes %s", link, round(took))
+		}
+		quickest, slowest = min(quickest, took), max(slowest, took)
+	}
+	return fmt.Sprintf("%s after %s to %s", count(len(f.rule.Links), "link answers", "links answer"), round(quickest), round(slowest)), nil
+}
+
+// Met reports a call over one of the links that took at least the latency
+// asked for, or failed.
+func (f *latency) Met(s collector.Span) bool {
+	return f.crosses(s) && (s.Error || s.Duration() >= f.floor())
+}

@@ -1,0 +1,63 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/deploy"
+)
+
+// reset breaks connections with RST: the live ones at once, new ones as they
+// are made.
+type reset struct {
+	links
+	Probability float64 `json:"probability"`
+}
+
+func init() {
+	register(Kind{Name: "reset", On: onEdges, Needs: needs[deploy.Shaper](),
+		Doc:    "Resets the live connections of an edge at once, and new ones with a probability.",
+		Params: "probability: 0 to 1, of a new connection; 1 unless given",
+		build:  newReset})
+}
+
+func newReset(r chaos.Resolved) (chaos.Fault, error) {
+	f := &reset{Probability: 1}
+	if err := decode(r.Args, f); err != nil {
+		return nil, err
+	}
+	if f.Probability <= 0 || f.Probability > 1 {
+		return nil, errors.New("probability must be more than 0 and at most 1")
+	}
+	if r.Direction != "" && r.Direction != deploy.Both {
+		return nil, errors.New("a reset has no direction: it ends both")
+	}
+	var err error
+	f.links, err = shape(r, "reset", map[string]float64{"probability": f.Probability})
+	return f, err
+}
+
+// Probe wants a broken connection on every link, trying as often as the
+// probability needs for one chance in a thousand of missing it; after the
+// lift, answers.
+func (f *reset) Probe(ctx context.Context, s deploy.System, injected bool) (string, error) {
+	if !injected {
+		return f.answers(ctx, s)
+	}
+	for _, link := range f.rule.Links {
+		chance := 1.0 // of not having seen a reset although the rule works
+		for broken := false; !broken; {
+			_, err := f.ping(ctx, s, link, time.Second)
+			if broken = err != nil && !silent(err); broken {
+				break
+			}
+			if chance *= 1 - f.Probability; chance < 0.001 {
+				return "", fmt.Errorf("%s was not reset", link)
+			}
+		}
+	}
+	return fmt.Sprintf("%s broken", count(len(f.rule.Links), "link's connection", "links' connections")), nil
+}
