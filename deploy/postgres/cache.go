@@ -1,0 +1,102 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// CacheDir returns the folder that keeps what is slow to make: unpacked
+// binaries and initdb's templates. It is $BEDLAM_CACHE, else the per-user
+// cache folder; for root, a system folder that the server's account can read,
+// since root's home is closed to it. The folder is created if it is missing.
+func CacheDir() (string, error) {
+	dir := os.Getenv("BEDLAM_CACHE")
+	switch {
+	case dir != "":
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return "", fmt.Errorf("cache folder $BEDLAM_CACHE: %w", err)
+		}
+		dir = abs
+	case os.Getuid() == 0 && runtime.GOOS == "darwin":
+		dir = "/Library/Caches/bedlam"
+	case os.Getuid() == 0:
+		dir = "/var/cache/bedlam"
+	default:
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return "", fmt.Errorf("no cache folder (set BEDLAM_CACHE to one): %w", err)
+		}
+		dir = filepath.Join(base, "bedlam")
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("cache folder (set BEDLAM_CACHE to another): %w", err)
+	}
+	return dir, nil
+}
+
+// lock holds dir's lock file called name, so that two processes never make the
+// same cached thing at once. It waits for the other one until ctx is done;
+// waiting, if not nil, is called once when it has to.
+func lock(ctx context.Context, dir, name string, waiting func()) (release func(), err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("cache folder: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, name+".lock"), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("cache lock: %w", err)
+	}
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil // closing gives the lock up
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			f.Close()
+			return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
+		}
+		if waiting != nil {
+			waiting()
+			waiting = nil
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, fmt.Errorf("waiting for another process that holds %s: %w", f.Name(), ctx.Err())
+		case <-time.After(50 * time.Millisecond): // flock cannot be waited for together with ctx
+		}
+	}
+}
+
+// build makes the folder dir out of nothing: fill gets an empty folder beside
+// it, which takes dir's name only when fill is done. What is there already is
+// left alone.
+func build(dir string, fill func(temp string) error) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+"-")
+	if err != nil {
+		return fmt.Errorf("cache folder: %w", err)
+	}
+	if err := os.Chmod(temp, 0o755); err != nil {
+		os.RemoveAll(temp)
+		return fmt.Errorf("cache folder: %w", err)
+	}
+	if err := fill(temp); err != nil {
+		os.RemoveAll(temp)
+		return err
+	}
+	if err := os.Rename(temp, dir); err != nil {
+		os.RemoveAll(temp)
+		return fmt.Errorf("cache folder: %w", err)
+	}
+	return nil
+}

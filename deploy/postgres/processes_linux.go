@@ -1,0 +1,43 @@
+package postgres
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// Processes returns the process ids of the server in dir, the postmaster's
+// first. It finds them by their working folder, which is the data folder for
+// every process of a server and for nothing else, so that it also finds the
+// orphans of a killed postmaster. Dead ones that nobody has waited for yet are
+// not among them.
+func Processes(dir string) ([]int, error) {
+	data, err := filepath.EvalSymlinks(Data(dir))
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("postgres: listing processes: %w", err)
+	}
+	var pids []int
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		// An error is a process that has gone, or is not ours to look at.
+		if cwd, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd")); err == nil && cwd == data {
+			pids = append(pids, pid)
+		}
+	}
+	l, err := readLockFile(dir)
+	if err != nil {
+		return nil, err
+	}
+	return first(pids, l.pid), nil
+}
