@@ -1,0 +1,10 @@
+package main
+
+import (
+	"context"
+
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+// services are the parts of the shop that this program can be.
+var services = map[string]func(context.Context, topology.Assignment) error{}
