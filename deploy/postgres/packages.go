@@ -1,0 +1,132 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// packages takes the distribution's own packages and unpacks them into the
+// cache; nothing is installed and root is not needed. The programs find their
+// files relative to themselves, so the tree works wherever it stands:
+//
+//	packages/debian-12-amd64-postgresql-15/usr/lib/postgresql/15/bin/postgres
+//	packages/debian-12-amd64-postgresql-15/usr/lib/x86_64-linux-gnu/libpq.so.5   and what else the machine lacks
+func (f *finder) packages(ctx context.Context) (*Install, error) {
+	for _, program := range []string{"apt-get", "apt-cache", "dpkg-deb", "dpkg-query"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return nil, fmt.Errorf("this is neither Debian nor Ubuntu (no %s)", program)
+		}
+	}
+	parent := filepath.Join(f.cache, "packages")
+	release, err := lock(ctx, parent, "packages", func() { f.progress("waiting for another process that fetches PostgreSQL") })
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+
+	prefix := filepath.Join(parent, distribution()+"-"+runtime.GOARCH+"-")
+	kept, _ := filepath.Glob(prefix + "postgresql-*")
+	slices.SortFunc(kept, func(a, b string) int { return major(b) - major(a) })
+	for _, dir := range kept {
+		if in, err := f.unpacked(ctx, dir); err == nil {
+			return in, nil
+		}
+		os.RemoveAll(dir) // half deleted, or its libraries have left the machine
+	}
+	// The machine's own package lists come first: they cost nothing. They may
+	// be missing, as in most images, or name files that the mirror has
+	// replaced since; then lists of our own are fetched.
+	var wrong []error
+	for _, private := range []bool{false, true} {
+		dir, err := f.fetch(ctx, aptIn(filepath.Join(f.cache, "apt"), private), prefix)
+		if err == nil {
+			return f.unpacked(ctx, dir)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		wrong = append(wrong, err)
+	}
+	return nil, errors.Join(wrong...)
+}
+
+// unpacked tries the programs in an unpacked tree.
+func (f *finder) unpacked(ctx context.Context, dir string) (*Install, error) {
+	bins, _ := filepath.Glob(filepath.Join(dir, "usr/lib/postgresql/*/bin"))
+	if len(bins) == 0 {
+		return nil, fmt.Errorf("%s holds no PostgreSQL", dir)
+	}
+	return f.try(ctx, bins[0], libraries(dir))
+}
+
+// libraries returns the search path for the shared libraries in an unpacked
+// tree.
+func libraries(dir string) string {
+	var path []string
+	for _, pattern := range []string{"usr/lib/*/lib*.so*", "usr/lib/lib*.so*", "lib/*/lib*.so*"} {
+		found, _ := filepath.Glob(filepath.Join(dir, pattern))
+		for _, file := range found {
+			if at := filepath.Dir(file); !slices.Contains(path, at) {
+				path = append(path, at)
+			}
+		}
+	}
+	return strings.Join(path, ":")
+}
+
+// fetch downloads and unpacks the newest PostgreSQL that a offers and returns
+// the tree's folder.
+func (f *finder) fetch(ctx context.Context, a apt, prefix string) (string, error) {
+	if err := a.prepare(ctx, f.progress); err != nil {
+		return "", err
+	}
+	server, err := a.newest(ctx)
+	if err != nil {
+		return "", err
+	}
+	wanted, err := a.missing(ctx, server)
+	if err != nil {
+		return "", err
+	}
+	f.progress(fmt.Sprintf("fetching %s and %d libraries from the distribution (nothing is installed)", server, len(wanted)))
+	dir := prefix + server
+	return dir, build(dir, func(temp string) error {
+		if err := a.unpack(ctx, temp, append(wanted, server)); err != nil {
+			return err
+		}
+		if _, err := f.unpacked(ctx, temp); err != nil {
+			return fmt.Errorf("unpacked %s does not run: %w", server, err)
+		}
+		return nil
+	})
+}
+
+// distribution names the release, such as debian-12, since one release's
+// libraries are not another's.
+func distribution() string {
+	b, _ := os.ReadFile("/etc/os-release")
+	return parseRelease(string(b))
+}
+
+func parseRelease(text string) string {
+	values := map[string]string{"ID": "linux", "VERSION_ID": "0"}
+	for line := range strings.Lines(text) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			values[key] = strings.Trim(value, `"'`)
+		}
+	}
+	clean := func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' {
+			return r
+		}
+		return '_' // it becomes part of a file's name
+	}
+	return strings.Map(clean, values["ID"]) + "-" + strings.Map(clean, values["VERSION_ID"])
+}
