@@ -1,11 +1,13 @@
-// Package answer turns what went wrong inside a service into the gRPC status
-// by which its caller can tell what to do next.
+// Package answer gives a service's refusals the form by which a caller can
+// tell what to do next. What fails unplanned needs no answer from here: the
+// server turns it into a status.
 //
 //   - [Invalid]: the request itself is wrong; asking again will not help.
+//     [Text] says so of a name or a key.
 //   - [Refused]: the request is fine, the state of things is not. It carries a
 //     reason that a program can read back with [Reason].
-//   - [Store]: PostgreSQL failed; the code says whether asking again may help.
-//   - [Again] repeats a statement that PostgreSQL broke off to end a deadlock.
+//   - [Again] repeats a statement that PostgreSQL broke off to end a deadlock,
+//     so that no answer is needed.
 package answer
 
 import (
