@@ -3,6 +3,7 @@ package cart
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -67,7 +68,7 @@ func (p postgres) add(ctx context.Context, a add) (*cartpb.Contents, error) {
 		return err
 	})
 	now := read(&b, a.cart)
-	if err := p.pool.SendBatch(ctx, &b).Close(); err != nil {
+	if err := p.send(ctx, &b, "adding to a cart"); err != nil {
 		return nil, err
 	}
 	switch {
@@ -83,13 +84,13 @@ func (p postgres) remove(ctx context.Context, cart, sku string) (*cartpb.Content
 	var b pgx.Batch
 	b.Queue(removeLine, cart, sku)
 	now := read(&b, cart)
-	return now, p.pool.SendBatch(ctx, &b).Close()
+	return now, p.send(ctx, &b, "removing from a cart")
 }
 
 func (p postgres) get(ctx context.Context, cart string) (*cartpb.Contents, error) {
 	var b pgx.Batch
 	now := read(&b, cart)
-	return now, p.pool.SendBatch(ctx, &b).Close()
+	return now, p.send(ctx, &b, "reading a cart")
 }
 
 // clear is idempotent by cart and order; version 0 means all there is now.
@@ -97,7 +98,14 @@ func (p postgres) clear(ctx context.Context, cart, order string, version int64) 
 	var b pgx.Batch
 	b.Queue(clearBought, cart, order, version)
 	now := read(&b, cart)
-	return now, p.pool.SendBatch(ctx, &b).Close()
+	return now, p.send(ctx, &b, "clearing a cart")
+}
+
+func (p postgres) send(ctx context.Context, b *pgx.Batch, doing string) error {
+	if err := p.pool.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return nil
 }
 
 // read queues the reading of a cart; the contents are there when the batch has

@@ -20,8 +20,7 @@ func (s *server) Add(ctx context.Context, r *cartpb.AddRequest) (*cartpb.Content
 	if err := a.validate(); err != nil {
 		return nil, err
 	}
-	now, err := s.store.add(ctx, a)
-	return now, answer.Store("adding to the cart", err)
+	return s.store.add(ctx, a)
 }
 
 // Remove implements [cartpb.CartServer].
@@ -32,8 +31,7 @@ func (s *server) Remove(ctx context.Context, r *cartpb.RemoveRequest) (*cartpb.C
 	if err := answer.Text("sku", r.GetSku()); err != nil {
 		return nil, err
 	}
-	now, err := s.store.remove(ctx, r.GetCart(), r.GetSku())
-	return now, answer.Store("removing from the cart", err)
+	return s.store.remove(ctx, r.GetCart(), r.GetSku())
 }
 
 // Get implements [cartpb.CartServer].
@@ -41,8 +39,7 @@ func (s *server) Get(ctx context.Context, r *cartpb.GetRequest) (*cartpb.Content
 	if err := answer.Text("cart", r.GetCart()); err != nil {
 		return nil, err
 	}
-	now, err := s.store.get(ctx, r.GetCart())
-	return now, answer.Store("reading the cart", err)
+	return s.store.get(ctx, r.GetCart())
 }
 
 // Clear implements [cartpb.CartServer].
@@ -56,6 +53,5 @@ func (s *server) Clear(ctx context.Context, r *cartpb.ClearRequest) (*cartpb.Con
 	if r.GetVersion() < 0 {
 		return nil, answer.Invalid("version", "is %d, want 0 or more", r.GetVersion())
 	}
-	now, err := s.store.clear(ctx, r.GetCart(), r.GetOrder(), r.GetVersion())
-	return now, answer.Store("clearing the cart", err)
+	return s.store.clear(ctx, r.GetCart(), r.GetOrder(), r.GetVersion())
 }

@@ -3,6 +3,7 @@ package orders
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -67,7 +68,7 @@ func (p postgres) create(ctx context.Context, r *orderspb.CreateRequest) (*order
 	}
 	var b pgx.Batch
 	b.Queue(makeOrder, r.GetOrder(), r.GetKey(), r.GetCustomer(), r.GetTotal(), skus, quantities, prices)
-	o, err := p.read(ctx, &b, r.GetOrder())
+	o, err := p.read(ctx, &b, r.GetOrder(), "making an order")
 	var broken *pgconn.PgError
 	switch {
 	case errors.As(err, &broken) && broken.Code == uniqueViolation:
@@ -84,7 +85,7 @@ func (p postgres) create(ctx context.Context, r *orderspb.CreateRequest) (*order
 func (p postgres) pay(ctx context.Context, order, trace string) (*orderspb.Order, error) {
 	var b pgx.Batch
 	b.Queue(payOrder, order, eventPaid, trace)
-	o, err := p.read(ctx, &b, order)
+	o, err := p.read(ctx, &b, order, "marking an order paid")
 	if err == nil && o.GetState() == cancelled {
 		return nil, answer.Refused("CANCELLED", "order %s was cancelled: %s", order, o.GetReason())
 	}
@@ -95,7 +96,7 @@ func (p postgres) pay(ctx context.Context, order, trace string) (*orderspb.Order
 func (p postgres) cancel(ctx context.Context, order, reason string) (*orderspb.Order, error) {
 	var b pgx.Batch
 	b.Queue(cancelOrder, order, reason)
-	o, err := p.read(ctx, &b, order)
+	o, err := p.read(ctx, &b, order, "cancelling an order")
 	if err == nil && o.GetState() != cancelled {
 		return nil, answer.Refused(o.GetState(), "order %s is %s", order, o.GetState())
 	}
@@ -103,16 +104,17 @@ func (p postgres) cancel(ctx context.Context, order, reason string) (*orderspb.O
 }
 
 func (p postgres) get(ctx context.Context, order string) (*orderspb.Order, error) {
-	return p.read(ctx, new(pgx.Batch), order)
+	return p.read(ctx, new(pgx.Batch), order, "reading an order")
 }
 
 // read sends the batch and returns the order as it is after it, or NOT_FOUND.
-func (p postgres) read(ctx context.Context, b *pgx.Batch, order string) (*orderspb.Order, error) {
-	o := &orderspb.Order{Order: order}
+func (p postgres) read(ctx context.Context, b *pgx.Batch, order, doing string) (*orderspb.Order, error) {
+	o, found := &orderspb.Order{Order: order}, true
 	b.Queue(readOrder, order).QueryRow(func(r pgx.Row) error {
 		err := r.Scan(&o.Key, &o.Customer, &o.State, &o.Reason, &o.Total)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return status.Errorf(codes.NotFound, "there is no order %s", order)
+			found = false
+			return nil
 		}
 		return err
 	})
@@ -125,7 +127,10 @@ func (p postgres) read(ctx context.Context, b *pgx.Batch, order string) (*orders
 		return err
 	})
 	if err := p.pool.SendBatch(ctx, b).Close(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	if !found {
+		return nil, status.Errorf(codes.NotFound, "there is no order %s", order)
 	}
 	return o, nil
 }

@@ -22,8 +22,7 @@ func (s *server) Create(ctx context.Context, r *orderspb.CreateRequest) (*orders
 	if err := validate(r); err != nil {
 		return nil, err
 	}
-	o, err := s.store.create(ctx, r)
-	return o, answer.Store("making an order", err)
+	return s.store.create(ctx, r)
 }
 
 // MarkPaid implements [orderspb.OrdersServer]. FAILED_PRECONDITION: the order
@@ -34,7 +33,7 @@ func (s *server) MarkPaid(ctx context.Context, r *orderspb.MarkRequest) (*orders
 	}
 	o, err := s.store.pay(ctx, r.GetOrder(), traceparent(ctx))
 	if err != nil {
-		return nil, answer.Store("marking an order paid", err)
+		return nil, err
 	}
 	select {
 	case s.wake <- struct{}{}:
@@ -52,8 +51,7 @@ func (s *server) Cancel(ctx context.Context, r *orderspb.CancelRequest) (*orders
 	if err := answer.Text("reason", r.GetReason()); err != nil {
 		return nil, err
 	}
-	o, err := s.store.cancel(ctx, r.GetOrder(), r.GetReason())
-	return o, answer.Store("cancelling an order", err)
+	return s.store.cancel(ctx, r.GetOrder(), r.GetReason())
 }
 
 // Get implements [orderspb.OrdersServer].
@@ -61,8 +59,7 @@ func (s *server) Get(ctx context.Context, r *orderspb.GetRequest) (*orderspb.Ord
 	if err := answer.Text("order", r.GetOrder()); err != nil {
 		return nil, err
 	}
-	o, err := s.store.get(ctx, r.GetOrder())
-	return o, answer.Store("reading an order", err)
+	return s.store.get(ctx, r.GetOrder())
 }
 
 // traceparent names the request, so that the delivery of its event, which has a

@@ -2,6 +2,7 @@ package shipping
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -41,7 +42,7 @@ func (p postgres) deliver(ctx context.Context, e event) (shipment string, repeat
 		return r.Scan(&was.order, &was.kind, &shipment)
 	})
 	if err := p.pool.SendBatch(ctx, &b).Close(); err != nil {
-		return "", false, err
+		return "", false, fmt.Errorf("taking an event in: %w", err)
 	}
 	if was.order != e.order || was.kind != e.kind {
 		return "", false, errReused

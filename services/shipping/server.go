@@ -3,7 +3,6 @@ package shipping
 import (
 	"context"
 
-	"github.com/bedlamlab/bedlam/services/internal/answer"
 	"github.com/bedlamlab/bedlam/services/shipping/shippingpb"
 )
 
@@ -22,7 +21,7 @@ func (s *server) Deliver(ctx context.Context, r *shippingpb.DeliverRequest) (*sh
 	}
 	shipment, repeated, err := s.store.deliver(ctx, e)
 	if err != nil {
-		return nil, answer.Store("taking an event in", err)
+		return nil, err
 	}
 	return &shippingpb.DeliverResponse{Shipment: shipment, RepeatedEvent: repeated}, nil
 }
