@@ -14,6 +14,7 @@ var Metrics = []Metric{
 	{"degraded", "share", "answers that were declared degraded, over intended requests"},
 	{"lost", "count", "requests that were due in the phase and got no good response"},
 	{"p50", "s", "median latency from the due time"},
+	{"p90", "s", "90th percentile of the latency from the due time"},
 	{"p99", "s", "99th percentile of the latency from the due time"},
 	{"p99.9", "s", "99.9th percentile of the latency from the due time"},
 	{"amplification", "x", "attempts over first attempts, of one edge or of the whole shop"},

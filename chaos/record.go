@@ -20,6 +20,9 @@ type Record struct {
 	Events   []deploy.Event    // crashes and restarts, in order of time
 	Spans    Spans
 	Audits   []Audit
+	// Faults are the schedule's, built again, by ID: a judge asks them which
+	// spans met them and does nothing else with them.
+	Faults map[string]Fault
 	// Torn says what is missing from the record (a torn tail, a recording cut
 	// short, spans dropped above the limit); each makes the run INCONCLUSIVE.
 	Torn []string

@@ -1,0 +1,131 @@
+package check
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/loadgen"
+	"github.com/bedlamlab/bedlam/observability/collector"
+)
+
+// hops counts where the requests of the fault phase that got no good answer
+// failed first.
+func hops(v *view) []chaos.Hop {
+	var out []chaos.Hop
+	for _, r := range v.m.due(chaos.Window{From: v.fault.From, To: max(v.fault.To, v.after.From)}) {
+		if good(r) {
+			continue
+		}
+		spans := v.m.rec.Spans.Trace(r.TraceID)
+		site, why := "", r.Reason
+		if h, ok := collector.FirstFailingHop(spans); ok {
+			site, why = h.Site, h.Error
+		} else if site = heaviest(spans); site != "" {
+			why = "slow"
+		}
+		if site == "" {
+			site = loadgenSite
+		}
+		i := slices.IndexFunc(out, func(h chaos.Hop) bool { return h.Site == site && h.Error == why })
+		if i < 0 {
+			out = append(out, chaos.Hop{Site: site, Error: why, Example: collector.TraceID(r.TraceID).String()})
+			i = len(out) - 1
+		}
+		out[i].Count++
+	}
+	slices.SortStableFunc(out, func(a, b chaos.Hop) int { return cmp.Compare(b.Count, a.Count) })
+	return out
+}
+
+// loadgenSite is where a request failed that left no span behind it.
+const loadgenSite = "loader->gateway"
+
+// heaviest returns the site of the span that took the most time of its own:
+// without that of its children.
+func heaviest(spans []collector.Span) string {
+	var own time.Duration
+	var at *collector.Span
+	for i, s := range spans {
+		left := s.Duration()
+		for _, c := range spans {
+			if c.Parent == s.ID {
+				left -= c.Duration()
+			}
+		}
+		if left > own {
+			own, at = left, &spans[i]
+		}
+	}
+	switch {
+	case at == nil:
+		return ""
+	case at.Peer != "":
+		return at.Service + "->" + at.Peer
+	}
+	return at.Service
+}
+
+// How many traces a report draws of one experiment: enough to see a pattern,
+// few enough to look at each.
+const (
+	failedDrawn  = 2
+	slowestDrawn = 1
+)
+
+// waterfalls picks an experiment's most telling traces.
+func waterfalls(v *view) []chaos.Waterfall {
+	if v.fault.To == 0 {
+		return nil
+	}
+	var bad, rest []loadgen.Request
+	for _, r := range v.m.due(v.fault) {
+		if good(r) {
+			rest = append(rest, r)
+		} else {
+			bad = append(bad, r)
+		}
+	}
+	slowestFirst := func(a, b loadgen.Request) int { return cmp.Compare(b.Latency(), a.Latency()) }
+	slices.SortStableFunc(bad, slowestFirst)
+	slices.SortStableFunc(rest, slowestFirst)
+	on := v.stretches()
+	var out []chaos.Waterfall
+	draw := func(rs []loadgen.Request, most int) {
+		for _, r := range rs {
+			if most == 0 {
+				return
+			}
+			if w, ok := waterfall(v, r, on); ok {
+				out = append(out, w)
+				most--
+			}
+		}
+	}
+	draw(bad, failedDrawn)
+	draw(rest, slowestDrawn)
+	return out
+}
+
+func waterfall(v *view, r loadgen.Request, on map[string]stretch) (chaos.Waterfall, bool) {
+	spans := v.m.rec.Spans.Trace(r.TraceID)
+	if len(spans) == 0 {
+		return chaos.Waterfall{}, false
+	}
+	w := chaos.Waterfall{Trace: collector.TraceID(r.TraceID).String(), Class: r.Class, Outcome: r.Outcome.String(),
+		Experiment: v.Name, At: r.Due.Seconds(), Seconds: r.Latency().Seconds()}
+	if r.Reason != "" {
+		w.Outcome += " (" + r.Reason + ")"
+	}
+	begin := spans[0].Start
+	for _, n := range collector.Tree(spans) {
+		s := chaos.WaterfallSpan{Depth: n.Depth, Service: n.Service, Instance: n.Instance, Name: n.Name,
+			From: n.Start.Sub(begin).Seconds(), Seconds: n.Duration().Seconds(), Fault: met(on, n.Span)}
+		if n.Error {
+			s.Error = cmp.Or(n.Code, n.Message, "error")
+		}
+		w.Spans = append(w.Spans, s)
+	}
+	return w, true
+}
