@@ -33,52 +33,49 @@ func migrated(ctx context.Context, pool *pgx.ConnConfig, s Service, log *slog.Lo
 		if s.Migrations == nil {
 			return nil
 		}
-		// Two: goose holds one for the lock and may take another.
-		db.SetMaxOpenConns(2)
-		// A version table is made under the lock as well, so that replicas
-		// which start together do not make it twice.
-		p, err := goose.NewProvider(goose.DialectPostgres, db, s.Migrations,
-			goose.WithSessionLocker(schemaLock{s.Name}), goose.WithSlog(log), goose.WithDisableGlobalRegistry(true))
-		if err != nil {
-			return fmt.Errorf("reading the migrations of %s: %w", s.Name, err)
-		}
-		if _, err := p.Up(ctx); err != nil {
-			return fmt.Errorf("migrating the schema %s: %w", s.Name, err)
-		}
-		return nil
+		return alone(ctx, db, s.Name, func() error {
+			p, err := goose.NewProvider(goose.DialectPostgres, db, s.Migrations, goose.WithSlog(log), goose.WithDisableGlobalRegistry(true))
+			if err != nil {
+				return fmt.Errorf("reading the migrations of %s: %w", s.Name, err)
+			}
+			if _, err := p.Up(ctx); err != nil {
+				return fmt.Errorf("migrating the schema %s: %w", s.Name, err)
+			}
+			return nil
+		})
 	})
 }
 
-// schemaLock lets one replica migrate while the others wait in the store's
-// own queue, and makes the schema if the service's role owns none yet.
-type schemaLock struct{ schema string }
-
-func (l schemaLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
-	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", l.key()); err != nil {
+// alone does what one replica does while the others wait in the store's own
+// queue, and makes the schema if there is none yet. The lock belongs to a
+// session: it goes with the connection, whatever ends that. (goose can lock
+// by itself, but makes its table of versions before, where the replicas meet.)
+func alone(ctx context.Context, db *sql.DB, schema string, do func() error) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("locking the schema: %w", err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", lockKey(schema)); err != nil {
 		return fmt.Errorf("locking the schema: %w", err)
 	}
 	// Not IF NOT EXISTS: it asks for a right on the database that the role
 	// does not have, even when the schema is there.
 	var found bool
-	if err := conn.QueryRowContext(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", l.schema).Scan(&found); err != nil {
+	if err := conn.QueryRowContext(ctx, "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", schema).Scan(&found); err != nil {
 		return fmt.Errorf("looking for the schema: %w", err)
 	}
 	if !found {
-		if _, err := conn.ExecContext(ctx, "CREATE SCHEMA "+pgx.Identifier{l.schema}.Sanitize()); err != nil {
+		if _, err := conn.ExecContext(ctx, "CREATE SCHEMA "+pgx.Identifier{schema}.Sanitize()); err != nil {
 			return fmt.Errorf("making the schema: %w", err)
 		}
 	}
-	return nil
+	return do() // db.Close ends the session and with it the lock
 }
 
-func (l schemaLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
-	_, err := conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", l.key())
-	return err
-}
-
-func (l schemaLock) key() int64 {
+func lockKey(schema string) int64 {
 	h := fnv.New64a()
-	h.Write([]byte("shop schema " + l.schema))
+	h.Write([]byte("shop schema " + schema))
 	return int64(h.Sum64())
 }
 
