@@ -1,0 +1,249 @@
+package loadgen
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bedlamlab/bedlam/loadgen/internal/http1"
+	"github.com/bedlamlab/bedlam/observability/collector"
+)
+
+// A Gateway is one way into the shop.
+type Gateway struct {
+	Instance string // its name, gateway-1
+	Address  string // host:port, as the loader reaches it
+}
+
+// A Config says what load to make.
+type Config struct {
+	Run      string  // begins every cart and idempotency key; letters, digits and . _ -
+	Seed     uint64  // decides arrivals and journeys
+	Rate     float64 // journeys a second, more than 0
+	Arrivals string  // poisson (the default) or constant
+	Gateways []Gateway
+	// Timeout is how long a customer waits for an answer once the request is
+	// sent; 0: 3 s, as the loader→gateway edge of the shop's topology has it.
+	Timeout time.Duration
+	// Start is what the times of requests count from; the zero value is now.
+	// Journeys arrive from Start on, or from now if that is past.
+	Start    time.Time
+	Recorder Recorder // takes every request that is done; may be nil
+	// Span takes a client span for every request, after it is done; it must
+	// not block. May be nil.
+	Span func(collector.Span)
+	// Products are the catalogue's SKUs, most popular first. Empty: the shop is
+	// asked, and SKUs rank in their own order.
+	Products []string
+	// InFlight bounds the requests without an answer; one more waits for its
+	// turn, which counts as the generator's lag. 0: 4096, ten times what the
+	// default rate of 40 journeys a second (about 140 requests) leaves open
+	// when nothing answers for 3 s.
+	InFlight int
+	// Dial makes a connection to a gateway. Nil: TCP.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
+}
+
+// A Generator makes load until it is told to stop.
+type Generator struct {
+	run      string
+	seed     uint64
+	runSeed  uint64
+	rate     float64
+	timeout  time.Duration
+	zero     time.Time // the time that is 0
+	peers    int
+	client   *http1.Client
+	plan     *Planner
+	arrivals Arrivals
+	recorder Recorder
+	span     func(collector.Span)
+
+	board   *board
+	slots   chan struct{}
+	arrived atomic.Uint64
+	under   atomic.Int64
+	next    atomic.Int64 // when the next journey is due, -1 if there is none
+
+	quit     <-chan struct{} // the context of Start is done: no further request
+	stop     chan struct{}   // no further journey
+	stopOnce sync.Once
+	paced    chan struct{} // closed when the last journey has begun
+	journeys sync.WaitGroup
+	idle     sync.Pool // of *shopper
+}
+
+// Start asks the shop for its catalogue, unless Config names the products, and
+// begins to make load. The error says which setting is wrong or why the
+// catalogue could not be read. When ctx is done, no further request is made;
+// those without an answer are still waited for and recorded.
+func Start(ctx context.Context, c Config) (*Generator, error) {
+	g, err := prepare(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("start load: %w", err)
+	}
+	go g.pace(max(0, g.now()))
+	return g, nil
+}
+
+func prepare(ctx context.Context, c Config) (*Generator, error) {
+	switch {
+	case !word(c.Run):
+		return nil, fmt.Errorf("run %q: want 1 to 100 letters, digits, dots, dashes and underscores", c.Run)
+	case len(c.Gateways) == 0:
+		return nil, fmt.Errorf("no gateways are named")
+	case c.Timeout < 0:
+		return nil, fmt.Errorf("timeout %v: want more than 0", c.Timeout)
+	case c.InFlight < 0:
+		return nil, fmt.Errorf("at most %d requests in flight: want more than 0", c.InFlight)
+	}
+	if c.Arrivals == "" {
+		c.Arrivals = Poisson
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 3 * time.Second
+	}
+	if c.InFlight == 0 {
+		c.InFlight = 4096
+	}
+	arrivals, err := NewArrivals(c.Arrivals, c.Seed, c.Rate)
+	if err != nil {
+		return nil, err
+	}
+	peers := make([]http1.Peer, len(c.Gateways))
+	for i, w := range c.Gateways {
+		if _, _, err := net.SplitHostPort(w.Address); err != nil {
+			return nil, fmt.Errorf("gateway %s: %w", w.Instance, err)
+		}
+		peers[i] = http1.Peer{Instance: w.Instance, Address: w.Address}
+	}
+	h := fnv.New64a()
+	h.Write([]byte(c.Run))
+	g := &Generator{
+		run: c.Run, seed: c.Seed, runSeed: h.Sum64(), rate: c.Rate, timeout: c.Timeout,
+		peers: len(peers), client: http1.New(peers, http1.Options{Dial: c.Dial}),
+		arrivals: arrivals, recorder: c.Recorder, span: c.Span,
+		board: newBoard(), slots: make(chan struct{}, c.InFlight),
+		quit: ctx.Done(), stop: make(chan struct{}), paced: make(chan struct{}),
+	}
+	g.next.Store(-1)
+	g.idle.New = func() any { return &shopper{g: g} }
+	skus := c.Products
+	if len(skus) == 0 {
+		if skus, err = g.catalogue(ctx); err != nil {
+			g.client.Close()
+			return nil, err
+		}
+	}
+	for _, sku := range skus {
+		if !word(sku) {
+			return nil, fmt.Errorf("product %q: want letters, digits, dots, dashes and underscores", sku)
+		}
+	}
+	if g.plan, err = NewPlanner(c.Seed, skus); err != nil {
+		return nil, err
+	}
+	// A Start that has been stored has lost its monotonic clock; the time of
+	// this process has one, and a step of the wall clock must not show.
+	now := time.Now()
+	g.zero = now
+	if !c.Start.IsZero() {
+		g.zero = now.Add(-now.Sub(c.Start))
+	}
+	return g, nil
+}
+
+// now is the time of the run.
+func (g *Generator) now() time.Duration { return time.Since(g.zero) }
+
+// pace lets each journey begin at its time, whatever became of those before.
+// All that are due at one wake-up begin at once, each with its own due time.
+func (g *Generator) pace(begin time.Duration) {
+	defer close(g.paced)
+	defer g.next.Store(-1)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	<-timer.C
+	for n := uint64(0); ; n++ {
+		due := begin + g.arrivals.Next()
+		g.next.Store(int64(due))
+		if d := due - g.now(); d > 0 {
+			timer.Reset(d)
+			select {
+			case <-timer.C:
+			case <-g.stop:
+				return
+			case <-g.quit:
+				return
+			}
+		} else {
+			select {
+			case <-g.stop:
+				return
+			case <-g.quit:
+				return
+			default:
+			}
+		}
+		g.arrived.Add(1)
+		g.under.Add(1)
+		g.journeys.Add(1)
+		go func() {
+			s := g.idle.Get().(*shopper)
+			s.run(n, due)
+			g.idle.Put(s)
+			g.under.Add(-1)
+			g.journeys.Done()
+		}()
+	}
+}
+
+// slot waits for the right to have one more request without an answer. It
+// reports false if there is none before a customer would have given up.
+func (g *Generator) slot(due time.Duration) bool {
+	select {
+	case g.slots <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(due + g.timeout - g.now())
+	defer timer.Stop()
+	select {
+	case g.slots <- struct{}{}:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+func (g *Generator) free() { <-g.slots }
+
+// StopArrivals lets no further journey begin; when it returns, none will.
+// Those under way go on.
+func (g *Generator) StopArrivals() {
+	g.stopOnce.Do(func() { close(g.stop) })
+	<-g.paced
+}
+
+// Drain stops the arrivals, waits until the last journey under way has ended
+// and closes the connections. The error says how many were left when ctx was
+// done; they end by themselves, since each request has a deadline.
+func (g *Generator) Drain(ctx context.Context) error {
+	g.StopArrivals()
+	done := make(chan struct{})
+	go func() {
+		g.journeys.Wait()
+		g.client.Close()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("drain the load: %d journeys are still under way: %w", g.under.Load(), ctx.Err())
+	}
+}
