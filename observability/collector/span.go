@@ -1,6 +1,3 @@
-// Package collector is an OpenTelemetry collector for one run: it takes OTLP
-// over HTTP, keeps what it got in the run's folder, forwards it, and answers
-// questions about the spans it has seen.
 package collector
 
 import (
