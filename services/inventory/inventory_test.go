@@ -26,19 +26,16 @@ type shop struct {
 
 const products = 60
 
-// newShop starts the real service once, so that the schema and the stock are
-// what it makes of them, and stops it again. Reservations are held for ttl.
+// newShop returns a freshly stocked shop that holds reservations for ttl.
 func newShop(t testing.TB, ttl time.Duration) *shop {
 	t.Helper()
-	dsn := servetest.Postgres(t)
-	_, stop := servetest.Start(t, inventory.Run, topology.Assignment{
-		Instance: topology.Instance{Service: "inventory"}, Store: dsn,
-		Settings: map[string]string{"products": "60", "seed": "1", "reservation_ttl": "1h"},
-	})
-	stop()
+	dsn := servetest.Schema(t, "inventory", inventory.Migrations())
 	s := &shop{db: open(t, dsn)}
 	for i := range s.replicas {
 		s.replicas[i] = inventory.NewStore(open(t, dsn), ttl)
+		if err := s.replicas[i].Seed(t.Context(), products); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return s
 }
@@ -49,7 +46,6 @@ func open(t testing.TB, dsn string) *pgxpool.Pool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.ConnConfig.RuntimeParams["search_path"] = "inventory"
 	config.MaxConns = 8
 	db, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
