@@ -1,0 +1,78 @@
+// Package relay is the network of a system under test, in software: a process
+// that stands on every edge, passes bytes through and harms them when told to.
+//
+// Which function do you want?
+//
+//   - [Main] is the relay: it listens on every [Edge] of its [Config] until its
+//     context is done. `bedlam relay` is nothing but Main.
+//   - [NewClient] programs a running relay: [Client.Shape] and [Client.Unshape]
+//     put rules in and take them out, [Client.Renew] is the heartbeat that keeps
+//     them alive, [Client.SetUpstream] tells it who is down and [Client.Stats]
+//     says what each rule has really touched.
+//   - [Kinds] lists what a rule may do, with the arguments of each kind.
+//
+// # The picture
+//
+// One listener stands for each pair of caller instance and callee instance, one
+// [flow] for each direction of each connection through it:
+//
+//	                             control plane (HTTP, loopback, token)
+//	                                     │ rules
+//	        ┌────────────────────────────▼───────────────────────────────┐
+//	        │ edge cart-1->catalog-2                                     │
+//	        │                                                            │
+//	caller ─┼─▶ listener ─▶ conn ┬─ flow "to"   ─▶ stage ─▶ stage ─▶ ────┼─▶ callee
+//	        │                    └─ flow "from" ◀─ stage ◀─ stage ◀─ ────┼── (the dial
+//	        │                                                            │   is delayed too)
+//	        └────────────────────────────────────────────────────────────┘
+//
+// A flow without stages is a splice(2) inside the kernel: no byte enters this
+// process. A flow with stages is a queue for each rule; the bytes of the flow
+// are cut into chunks, each chunk is given the time at which it may go on, and
+// the last queue empties into the callee:
+//
+//	src ─read─▶ [inbox] ─▶ latency: due +100 ms ─▶ partition: due never ─write─▶ dst
+//	            └──────────── at most 4 MiB in all, then no more is read ───────────┘
+//
+// When the rules of a link change, a read deadline interrupts the splice, which
+// always stops with its pipe empty; the flow takes the new stages over and goes
+// on. A stage that goes away empties at once into the next one, so no byte is
+// lost or overtaken. With the last stage gone the flow drains and splices again.
+//
+// # What a network does, and what the relay does
+//
+//   - Setting a connection up is a chunk too: it passes the stages of both
+//     directions, as SYN and SYN-ACK do, before the callee is dialled. The
+//     kernel has accepted the caller by then (a relay cannot delay connect
+//     itself), so the caller sees the delay at its first byte. While a set-up
+//     is withheld without end and the caller closes its side, the connection is
+//     dropped and never reaches the callee, like a SYN nobody retransmits.
+//   - The end of a direction (FIN) and a reset (RST) pass the stages as well. A
+//     half-close stays one. A reset by one side reaches the other as a reset,
+//     after the bytes before it.
+//   - A callee that refuses the dial shows to the caller as a reset: the kernel
+//     has accepted for it already. A callee that is known to be down is
+//     different, see [Client.SetUpstream].
+//   - Bytes that the kernel has taken are on the wire: a rule does not call them
+//     back. If a peer does not read, a splice may hold up to 1 MiB (its pipe)
+//     that it delivers, when the peer reads again, before the rule's turn.
+//   - 4 MiB for each direction of a connection is what a Linux sender keeps
+//     unacknowledged at the most with its standard tcp_wmem, so a delayed link
+//     carries as much here as it would for real: 4 MiB for each delay, 40 MiB/s
+//     at 100 ms. Beyond it the relay stops reading, and the sender is held back
+//     by TCP as it would be.
+//
+// # Safety
+//
+// A rule lives no longer than its TTL unless the controller renews it, so a
+// relay without a controller heals by itself. The control port listens on
+// loopback only, wants its token, and refuses a foreign Host and any Origin.
+// Random draws come from (the rule's seed, link, number of the connection on
+// its link, direction), so that they repeat.
+//
+// # A new kind
+//
+// A kind is one file: a [harm] that decodes its arguments and meets connections,
+// a [shaper] for each direction it changes, and one call of register. The
+// engine never asks which kind it holds.
+package relay

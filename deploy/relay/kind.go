@@ -1,0 +1,78 @@
+package relay
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/bedlamlab/bedlam/deploy"
+)
+
+// A Kind describes one thing that a rule may do.
+type Kind struct {
+	Name string
+	Doc  string // one or two sentences
+	Args []Arg
+}
+
+// An Arg describes one argument of a kind.
+type Arg struct {
+	Name    string
+	Type    string // duration, percent, probability, or the words it may be
+	Default string // empty: there is none
+	Doc     string
+}
+
+// Kinds lists every kind by name.
+func Kinds() []Kind {
+	var all []Kind
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		all = append(all, kinds[name].Kind)
+	}
+	return all
+}
+
+// A harm is a kind whose arguments are decoded: what one rule does. It is
+// shared by all the connections that meet it and keeps no state of theirs.
+type harm interface {
+	// meet decides what the rule does to one connection, live or new. draws
+	// gives the random numbers of a direction, a stream of its own.
+	meet(draws func(deploy.Direction) *rand.Rand) effect
+}
+
+// An effect is what one rule does to one connection. The zero effect does
+// nothing.
+type effect struct {
+	// to and from shape the bytes of a direction; nil lets them pass. The
+	// engine uses only the directions that the rule names.
+	to, from shaper
+	// reset ends the connection at once, in the way of [conn.reset].
+	reset bool
+}
+
+// A shaper changes one direction of one connection. It is called by one
+// goroutine, chunk after chunk in their order, and must not block.
+type shaper interface {
+	// shape passes c on by calling emit, now or in pieces or not at all; the
+	// time of what it emits says when that may go on, [never] withholds it
+	// until the rule goes. It reports whether it changed anything: that is
+	// the evidence that the rule had an effect.
+	shape(c chunk, emit func(chunk)) bool
+}
+
+type registration struct {
+	Kind
+	decode func(deploy.Rule) (harm, error)
+}
+
+var kinds = map[string]registration{}
+
+// register makes a kind known; it panics if the name is taken. decode is strict
+// and answers in one line.
+func register(k Kind, decode func(deploy.Rule) (harm, error)) {
+	if _, taken := kinds[k.Name]; taken {
+		panic(fmt.Sprintf("relay: kind %s is registered twice", k.Name))
+	}
+	kinds[k.Name] = registration{k, decode}
+}

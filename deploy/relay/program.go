@@ -1,0 +1,69 @@
+package relay
+
+import (
+	"math/rand/v2"
+	"sync/atomic"
+
+	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+// A program is a rule that has been understood: what it does, without where
+// and for how long.
+type program struct {
+	rule deploy.Rule
+	harm harm
+}
+
+// same reports whether p and q do the same, so that one may go on as the other.
+func (p *program) same(q *program) bool {
+	return p.rule.Kind == q.rule.Kind && p.rule.Direction == q.rule.Direction &&
+		p.rule.Seed == q.rule.Seed && string(p.rule.Args) == string(q.rule.Args)
+}
+
+// A posting is a program at work on one edge, and the evidence of its work.
+type posting struct {
+	*program
+	link                       topology.Link
+	chunks, bytes, connections atomic.Int64
+}
+
+// A meeting is a posting on one connection, from the first sight to the last.
+type meeting struct {
+	posting  *posting
+	to, from *stage // nil where it does nothing
+	reset    bool
+	seen     atomic.Bool // it has touched the connection
+}
+
+// meet lets the program decide what it does to the connection of that number.
+func (p *posting) meet(ordinal uint64) *meeting {
+	m := &meeting{posting: p}
+	e := p.harm.meet(func(d deploy.Direction) *rand.Rand {
+		return draws(p.rule.Seed, p.link, ordinal, d)
+	})
+	if e.to != nil && p.rule.Direction != deploy.From {
+		m.to = &stage{shaper: e.to, touch: m.touch}
+	}
+	if e.from != nil && p.rule.Direction != deploy.To {
+		m.from = &stage{shaper: e.from, touch: m.touch}
+	}
+	if e.reset {
+		m.reset = true
+		m.touched()
+	}
+	return m
+}
+
+// touch counts a chunk that the program has changed.
+func (m *meeting) touch(c chunk) {
+	m.posting.chunks.Add(1)
+	m.posting.bytes.Add(int64(len(c.data)))
+	m.touched()
+}
+
+func (m *meeting) touched() {
+	if !m.seen.Swap(true) {
+		m.posting.connections.Add(1)
+	}
+}

@@ -1,0 +1,101 @@
+package relay
+
+import "time"
+
+// A stage is one rule's place in one direction of one connection: its shaper
+// and the chunks that wait for their time. Only the goroutine that runs the
+// flow touches it.
+type stage struct {
+	shaper shaper
+	touch  func(chunk) // told of each chunk that was changed
+	queue  []chunk     // by arrival; each at is when it may go on
+}
+
+// A chain is the stages of a flow, in the order in which bytes pass them. The
+// newest stands last, next to the destination: whatever has not been delivered
+// yet still meets it.
+type chain struct {
+	stages []*stage
+	out    []chunk // past every stage, to be delivered
+	held   func(delta int64)
+}
+
+// pass gives c to stage i, or to the way out behind the last one.
+func (h *chain) pass(i int, c chunk) {
+	if i == len(h.stages) {
+		h.out = append(h.out, c)
+		return
+	}
+	s := h.stages[i]
+	h.held(-c.size())
+	touched := s.shaper.shape(c, func(e chunk) {
+		// A FIFO: what comes later goes on later, whatever was drawn.
+		if n := len(s.queue); n > 0 && e.at.Before(s.queue[n-1].at) {
+			e.at = s.queue[n-1].at
+		}
+		h.held(e.size())
+		s.queue = append(s.queue, e)
+	})
+	if touched {
+		s.touch(c)
+	}
+}
+
+// advance moves on what is due and returns when the next chunk is: never if
+// none is waiting for a time.
+func (h *chain) advance(now time.Time) time.Time {
+	due := never
+	for i, s := range h.stages {
+		for len(s.queue) > 0 && !s.queue[0].at.After(now) {
+			h.pass(i+1, s.shift())
+		}
+		if len(s.queue) > 0 && s.queue[0].at.Before(due) {
+			due = s.queue[0].at
+		}
+	}
+	return due
+}
+
+// restage replaces the stages. Those that go empty into what follows them, as
+// of now; those that come are put last and get first what is not delivered yet.
+func (h *chain) restage(want []*stage, now time.Time) {
+	wanted := make(map[*stage]bool, len(want))
+	for _, s := range want {
+		wanted[s] = true
+	}
+	for i := len(h.stages) - 1; i >= 0; i-- {
+		s := h.stages[i]
+		if wanted[s] {
+			delete(wanted, s)
+			continue
+		}
+		// From the last to the first, so that what stands behind s is
+		// older than what s holds.
+		h.stages = append(h.stages[:i:i], h.stages[i+1:]...)
+		for len(s.queue) > 0 {
+			c := s.shift()
+			c.at = now
+			h.pass(i, c)
+		}
+	}
+	for _, s := range want {
+		if !wanted[s] {
+			continue
+		}
+		undelivered := h.out
+		h.out = nil
+		h.stages = append(h.stages, s)
+		for _, c := range undelivered {
+			c.at = now
+			h.pass(len(h.stages)-1, c)
+		}
+	}
+}
+
+// shift takes the first chunk out of the queue.
+func (s *stage) shift() chunk {
+	c := s.queue[0]
+	s.queue[0] = chunk{} // or its bytes live as long as the array
+	s.queue = s.queue[1:]
+	return c
+}
