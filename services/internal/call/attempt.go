@@ -25,6 +25,7 @@ type invocation struct {
 	tried    *peer // the instance that was asked last
 	last     error // how the last finished attempt failed
 	answered bool  // the reply is filled in
+	sent     bool  // an attempt went out
 }
 
 // attempt makes one attempt. Its error is a *failed if another may follow.
@@ -47,10 +48,10 @@ func (in *invocation) attempt(ctx context.Context) (any, error) {
 		// few milliseconds would not change that, so the call fails fast.
 		markOpen(span)
 		end(span, err)
-		return nil, in.finish(err)
+		return nil, in.unopened(err)
 	}
 	in.mu.Lock()
-	in.tried = p
+	in.tried, in.sent = p, true
 	in.mu.Unlock()
 
 	// Two hedged attempts must not write to one reply.
@@ -92,6 +93,17 @@ func (in *invocation) finish(err error) error {
 	if status.Code(err) != codes.Canceled || in.last == nil {
 		in.last = err
 	}
+	return err
+}
+
+// unopened is finish for an attempt that found no instance to go to.
+func (in *invocation) unopened(err error) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.sent {
+		err = unsent{err}
+	}
+	in.last = err
 	return err
 }
 

@@ -90,7 +90,7 @@ func (c *Client) Invoke(ctx context.Context, method string, args, reply any, opt
 		return nil
 	case errors.Is(err, bulkhead.ErrFull):
 		note(ctx, eventBulkhead, c.service)
-		return status.Errorf(codes.ResourceExhausted, "%s: %d calls are in flight, the bulkhead takes no more", c.service, c.policy.Bulkhead)
+		return unsent{status.Errorf(codes.ResourceExhausted, "%s: %d calls are in flight, the bulkhead takes no more", c.service, c.policy.Bulkhead)}
 	}
 	return in.failure(ctx, err)
 }

@@ -1,6 +1,8 @@
 package call
 
 import (
+	"errors"
+
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -61,4 +63,17 @@ func blames(c codes.Code) bool {
 		return true
 	}
 	return false
+}
+
+// unsent is the status of a call that nobody was asked.
+type unsent struct{ error }
+
+// Unwrap lets the status be found.
+func (u unsent) Unwrap() error { return u.error }
+
+// Unsent reports whether a call failed before any attempt of it went out, so
+// that it surely had no effect: the bulkhead was full, or every breaker open.
+func Unsent(err error) bool {
+	var u unsent
+	return errors.As(err, &u)
 }
