@@ -1,0 +1,82 @@
+// Package enginetest is the suite that every engine passes.
+//
+// [Exercise] runs it, from a test of the engine's own:
+//
+//	func TestEngine(t *testing.T) {
+//		enginetest.Exercise(t,
+//			func(t *testing.T) deploy.Engine { return process.New(process.Options{}) },
+//			enginetest.Plan)
+//	}
+//
+// It judges from outside: it connects to what it is told to connect to, reads
+// the machine's process table, and believes nothing that an engine says of
+// itself. [Plan] is a small system of real parts, see the command in echo.
+package enginetest
+
+import (
+	"testing"
+
+	"github.com/bedlamlab/bedlam/deploy"
+)
+
+// Exercise holds an engine to its contract. newEngine is called for every
+// engine that is needed, plan for every system; a power that the engine does
+// not have is skipped by name. The calling test's binary is executed again for
+// the cases in which the engine's own process is killed: newEngine and plan must
+// work there, and the name of the test that calls must be unique in its package.
+func Exercise(t *testing.T, newEngine func(*testing.T) deploy.Engine, plan func(*testing.T) deploy.Plan) {
+	s := suite{newEngine: newEngine, plan: plan}
+	if abandoned(t, s) {
+		return
+	}
+	t.Run("Powers", s.powers)
+	t.Run("Life", s.lives)
+	t.Run("Abandoned", s.abandons)
+}
+
+type suite struct {
+	newEngine func(*testing.T) deploy.Engine
+	plan      func(*testing.T) deploy.Plan
+}
+
+// powers runs the cases that share one system. Each leaves it whole.
+func (s suite) powers(t *testing.T) {
+	f := s.up(t)
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, *fixture)
+	}{
+		{"EverythingAnswers", everythingAnswers},
+		{"AssignmentIsAllThatIsTold", assignment},
+		{"UnknownNames", unknownNames},
+		{"KillIsRestarted", killIsRestarted},
+		{"KillHeldStaysDown", killHeldStaysDown},
+		{"StopHeldStaysDown", stopHeldStaysDown},
+		{"PauseHangs", pauseHangs},
+		{"PauseStore", pauseStore},
+		{"ResumeDead", resumeDead},
+		{"Latency", latency},
+		{"Partition", partition},
+		{"Reset", reset},
+		{"RuleIsReplaced", ruleIsReplaced},
+		{"RulesLive", rulesLive},
+		{"StoreKeepsItsRows", storeKeepsItsRows},
+		{"RolesAreApart", rolesAreApart},
+		{"WrappedHasPowers", wrappedHasPowers},
+		{"AttachedLifts", func(t *testing.T, f *fixture) { attachedLifts(t, f, s.newEngine(t)) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.run(t, f)
+			f.whole(t)
+		})
+	}
+}
+
+// lives runs the cases that need systems of their own.
+func (s suite) lives(t *testing.T) {
+	t.Run("DownLeavesNothing", s.downLeavesNothing)
+	t.Run("UpFailsCleanly", s.upFailsCleanly)
+	t.Run("UpCancelledLeavesNothing", s.upCancelled)
+	t.Run("SideBySide", s.sideBySide)
+	t.Run("ScratchMustBeEmpty", s.scratchMustBeEmpty)
+}

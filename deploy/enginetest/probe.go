@@ -1,0 +1,89 @@
+package enginetest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+// who is what an echo answers to GET /who.
+type who struct {
+	PID         int
+	Assignment  topology.Assignment
+	Environment []string
+}
+
+// get asks a front, over a connection of its own.
+func get(ctx context.Context, address, path string, into any) error {
+	t := &http.Transport{DisableKeepAlives: true}
+	defer t.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := (&http.Client{Transport: t}).Do(req)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", path, answer.Status)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.NewDecoder(answer.Body).Decode(into)
+}
+
+// healthy asks a back, over a connection of its own.
+func healthy(ctx context.Context, address string) error {
+	c, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	answer, err := healthpb.NewHealthClient(c).Check(ctx, &healthpb.HealthCheckRequest{})
+	if err == nil && answer.Status != healthpb.HealthCheckResponse_SERVING {
+		err = fmt.Errorf("health is %s", answer.Status)
+	}
+	return err
+}
+
+// refused requires that nobody listens at address.
+func refused(t *testing.T, address string) {
+	t.Helper()
+	c, err := (&net.Dialer{Timeout: patience}).DialContext(t.Context(), "tcp", address)
+	if err == nil {
+		c.Close()
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dialling %s: got %v, want a refused connection", address, err)
+	}
+}
+
+// quickest asks ten times and returns the shortest time: delays that were put
+// in are in each of them, those of a busy machine are not.
+func quickest(t *testing.T, ask func() error) time.Duration {
+	t.Helper()
+	best := patience
+	for range 10 {
+		began := time.Now()
+		if err := ask(); err != nil {
+			t.Fatal(err)
+		}
+		best = min(best, time.Since(began))
+	}
+	return best
+}

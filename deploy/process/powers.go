@@ -1,0 +1,107 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// The powers of a system over its own processes are those of its base, and
+// besides: what ends is waited for until it is reaped and the relay knows, and
+// each is told as an event.
+
+// Kill implements [deploy.Killer]. When it returns, callers are refused.
+func (s *system) Kill(ctx context.Context, instance string) error {
+	return s.end1(ctx, instance, s.base.Kill)
+}
+
+// Stop implements [deploy.Stopper]. When it returns, callers are refused.
+func (s *system) Stop(ctx context.Context, instance string) error {
+	return s.end1(ctx, instance, func(ctx context.Context, instance string) error {
+		if err := s.base.Stop(ctx, instance); err != nil {
+			return err
+		}
+		s.tell("stopped", instance, "")
+		return nil
+	})
+}
+
+// end1 ends the life that an instance has now, and waits until its keeper has
+// seen to the rest.
+func (s *system) end1(ctx context.Context, instance string, by func(context.Context, string) error) error {
+	var l *life
+	if u := s.unitOf(instance); u != nil {
+		l = u.current()
+	}
+	if err := by(ctx, instance); err != nil {
+		return err
+	}
+	if l == nil {
+		return nil
+	}
+	select {
+	case <-l.gone:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the end of %s: %w", instance, context.Cause(ctx))
+	}
+}
+
+// Pause implements [deploy.Pauser].
+func (s *system) Pause(ctx context.Context, instance string) error {
+	if err := s.base.Pause(ctx, instance); err != nil {
+		return err
+	}
+	s.tell("paused", instance, "")
+	return nil
+}
+
+// Resume implements [deploy.Pauser].
+func (s *system) Resume(ctx context.Context, instance string) error {
+	if err := s.base.Resume(ctx, instance); err != nil {
+		return err
+	}
+	s.tell("resumed", instance, "")
+	return nil
+}
+
+// Hold implements [deploy.Holder].
+func (s *system) Hold(ctx context.Context, instance string) error {
+	if err := s.base.Hold(ctx, instance); err != nil {
+		return err
+	}
+	s.tell("held", instance, "")
+	return nil
+}
+
+// Release implements [deploy.Holder]: it returns when the instance has been
+// started, if it was down.
+func (s *system) Release(ctx context.Context, instance string) error {
+	if err := s.base.Release(ctx, instance); err != nil {
+		return err
+	}
+	s.tell("released", instance, "")
+	u := s.unitOf(instance)
+	// Polled: a start is not an event that can be waited for together with ctx
+	// and the system's own end, and it comes within a few ms.
+	for u.current() == nil {
+		select {
+		case u.wake <- struct{}{}:
+		default:
+		}
+		t := time.NewTimer(glance)
+		select {
+		case <-t.C:
+		case <-s.life.Done():
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("releasing %s: %w", instance, context.Cause(ctx))
+		}
+	}
+	// A wake-up that nobody slept through must not shorten the next pause.
+	select {
+	case <-u.wake:
+	default:
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/bedlamlab/bedlam/deploy"
+)
+
+// relayTime is how long a command to the relay is tried again while there is
+// nobody to hear it: a relay that died is back in well under a second.
+const relayTime = 3 * time.Second
+
+// Shape implements [deploy.Shaper]. The rule is written down first, so that a
+// relay that is started again in between has it.
+func (b *base) Shape(ctx context.Context, r deploy.Rule) error {
+	if r.ID == "" {
+		return errors.New("shaping: the rule has no id")
+	}
+	if err := writeJSON(b.rule(r.ID), r); err != nil {
+		return fmt.Errorf("shaping %s: %w", r.ID, err)
+	}
+	err := b.insist(ctx, func(ctx context.Context) error { return b.network.Shape(ctx, r) })
+	if err != nil {
+		err = errors.Join(err, b.Unshape(ctx, r.ID))
+		return fmt.Errorf("shaping %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+// Unshape implements [deploy.Shaper].
+func (b *base) Unshape(ctx context.Context, id string) error {
+	err := os.Remove(b.rule(id))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = b.insist(ctx, func(ctx context.Context) error { return b.network.Unshape(ctx, id) })
+	}
+	if err != nil && !errors.Is(err, errGone) {
+		return fmt.Errorf("unshaping %s: %w", id, err)
+	}
+	return nil // a relay that is gone for good has no rules
+}
+
+// Rules implements [deploy.Shaper]: what the relay itself says that it has.
+func (b *base) Rules(ctx context.Context) ([]deploy.Rule, error) {
+	var all []deploy.Rule
+	err := b.insist(ctx, func(ctx context.Context) (err error) {
+		all, err = b.network.Rules(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the relay's rules: %w", err)
+	}
+	return all, nil
+}
+
+// insist asks the relay again while it is being restarted: as long as nothing
+// answers. A refusal is an answer. If the relay has gone for good, errGone.
+func (b *base) insist(ctx context.Context, ask func(context.Context) error) error {
+	for until := time.Now().Add(relayTime); ; {
+		once, cancel := context.WithTimeout(ctx, askTime)
+		err := ask(once)
+		cancel()
+		if unheard := (*url.Error)(nil); err == nil || ctx.Err() != nil || !errors.As(err, &unheard) {
+			return err
+		}
+		if time.Now().After(until) {
+			if r, e := b.record(relayName); e == nil && !r.alive() {
+				err = fmt.Errorf("the relay: %w: %w", errGone, err)
+			}
+			return err
+		}
+		if err := wait(ctx, askEvery); err != nil {
+			return err
+		}
+	}
+}
