@@ -158,8 +158,5 @@ func (m *meter) viewAt(s float64) *view {
 	return at
 }
 
-// good reports whether a request was answered as DESIGN's words ask: true,
-// perhaps declared degraded, and in time.
-func good(r loadgen.Request) bool {
-	return r.Good() && r.Latency() <= loadgen.Limit(r.Class)
-}
+// good reports whether a request counts for goodput.
+func good(r loadgen.Request) bool { return r.Useful() }

@@ -120,12 +120,13 @@ func waterfall(v *view, r loadgen.Request, on map[string]stretch) (chaos.Waterfa
 	}
 	begin := spans[0].Start
 	for _, n := range collector.Tree(spans) {
-		s := chaos.WaterfallSpan{Depth: n.Depth, Service: n.Service, Instance: n.Instance, Name: n.Name,
-			From: n.Start.Sub(begin).Seconds(), Seconds: n.Duration().Seconds(), Fault: met(on, n.Span)}
-		if n.Error {
-			s.Error = cmp.Or(n.Code, n.Message, "error")
+		s := n.Span
+		bar := chaos.WaterfallSpan{Depth: n.Depth, Service: s.Service, Instance: s.Instance, Name: s.Name,
+			From: s.Start.Sub(begin).Seconds(), Seconds: s.Duration().Seconds(), Fault: met(on, s)}
+		if s.Error {
+			bar.Error = cmp.Or(s.Code, s.Message, "error")
 		}
-		w.Spans = append(w.Spans, s)
+		w.Spans = append(w.Spans, bar)
 	}
 	return w, true
 }

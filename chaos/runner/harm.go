@@ -170,35 +170,37 @@ func (r *run) lift(ctx context.Context, faults []*live) (time.Time, error) {
 
 // liftOne lifts a fault until a read-back shows that it is gone.
 func (r *run) liftOne(ctx context.Context, f *live) error {
+	// A journal that cannot be written (a full disk) keeps nothing harmed.
+	var unwritten error
+	write := func(kind chaos.EntryKind, detail string) {
+		unwritten = errors.Join(unwritten, r.write(kind, f.ID, detail))
+	}
 	if f.proof != nil {
 		// What the probe saw must not be taken from a fault half lifted.
-		if err := <-f.proof; err != nil {
-			return err
-		}
+		unwritten = <-f.proof
 		f.proof = nil
 	}
-	if err := r.write(chaos.Lifting, f.ID, ""); err != nil {
-		return err
-	}
+	write(chaos.Lifting, "")
 	ctx, cancel := context.WithTimeout(ctx, liftMost)
 	defer cancel()
-	f.lifted = time.Now()
-	for first := true; ; first = false {
+	for written := false; ; {
 		err := f.fault.Lift(ctx, r.System)
-		if err == nil && first {
-			if err := r.write(chaos.Lifted, f.ID, ""); err != nil {
-				return err
-			}
+		if err == nil && !written {
+			written = true
+			f.lifted = time.Now()
+			write(chaos.Lifted, "")
 		}
 		saw := ""
 		if p, ok := f.fault.(chaos.Prober); ok && err == nil {
 			saw, err = p.Probe(ctx, r.System, false)
 		}
 		if err == nil {
-			return r.write(chaos.LiftProven, f.ID, saw)
+			write(chaos.LiftProven, saw)
+			return unwritten
 		}
 		if sleep(ctx, tick) != nil {
-			return errors.Join(fmt.Errorf("%w: %s: %w", ErrNotLifted, f.ID, err), r.write(chaos.LiftFailed, f.ID, err.Error()))
+			write(chaos.LiftFailed, err.Error())
+			return errors.Join(fmt.Errorf("%w: %s: %w", ErrNotLifted, f.ID, err), unwritten)
 		}
 	}
 }

@@ -1,0 +1,121 @@
+// Package bedlam breaks a real shop under load and says, from the record, how
+// robust it was. It composes a run out of the parts in the folders below.
+//
+//	out, err := bedlam.Run(ctx, bedlam.Options{Words: []string{"smoke"}, Seed: 7})
+//	fmt.Println(out.Result.Verdict, out.Folder)
+//
+// [Run] does a run and judges it, [Judge] judges a run again from its folder,
+// [Up] only starts the shop and its customers, [Heal] puts right what earlier
+// runs left when they were cut short, and [Doctor] says what this machine can
+// do.
+package bedlam
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bedlamlab/bedlam/chaos/runner"
+	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/process"
+	"github.com/bedlamlab/bedlam/loadgen"
+	"github.com/bedlamlab/bedlam/observability/collector"
+)
+
+// Version is Bedlam's own, as `bedlam version` prints it.
+const Version = "0.1.0"
+
+// DefaultRate is the load unless another is asked for, in journeys a second:
+// about 140 requests a second, so that the ten seconds of a baseline have the
+// thousand requests that a 99th percentile needs, and two cores stay free
+// enough for faults to be what is measured.
+const DefaultRate = 40
+
+// Options say what to run. The zero value of a field means its default.
+type Options struct {
+	Engine   string   // process
+	Words    []string // experiments, suites or files; default
+	Seed     uint64
+	Rate     float64 // journeys a second; DefaultRate
+	Arrivals string  // poisson or constant; poisson
+	Out      string  // the run's folder, made, or empty; runs/<time>-seed<seed>
+	Shop     string  // path of the shop program; the one beside this program
+	Observe  func(Status)
+
+	forward collector.Forward // where telemetry goes besides, as the environment says
+}
+
+// A Status says where a run is, once or twice a second and at each change.
+type Status struct {
+	runner.Progress
+	Step string // while the system is brought up or taken down: what is done
+	Live loadgen.Live
+	Left time.Duration // estimate of what is left of the run
+}
+
+// ErrUsage is wrapped by errors about what was asked for: nothing was started.
+var ErrUsage = errors.New("usage")
+
+func usage(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+// A usageError reads as its cause does and is ErrUsage besides.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() []error { return []error{e.error, ErrUsage} }
+
+// engines are the ways of running a system. To add one, add its row.
+var engines = map[string]func() deploy.Engine{
+	"process": func() deploy.Engine { return process.New(process.Options{}) },
+}
+
+// Engines returns the names of the engines.
+func Engines() []string { return slices.Sorted(maps.Keys(engines)) }
+
+func engine(name string) (deploy.Engine, error) {
+	make, ok := engines[name]
+	if !ok {
+		return nil, usage("unknown engine %q (want one of %s)", name, strings.Join(Engines(), ", "))
+	}
+	return make(), nil
+}
+
+// withDefaults fills in what was left open and refuses what makes no sense.
+func (o Options) withDefaults() (Options, error) {
+	if o.Engine == "" {
+		o.Engine = "process"
+	}
+	if len(o.Words) == 0 {
+		o.Words = []string{"default"}
+	}
+	if o.Arrivals == "" {
+		o.Arrivals = loadgen.Poisson
+	}
+	if o.Observe == nil {
+		o.Observe = func(Status) {}
+	}
+	if _, err := loadgen.NewArrivals(o.Arrivals, o.Seed, o.Rate); err != nil {
+		return o, usage("%w", err)
+	}
+	var err error
+	if o.forward, err = collector.ForwardFromEnv(os.Getenv); err != nil {
+		return o, usage("%w", err)
+	}
+	if o.Shop == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return o, err
+		}
+		o.Shop = filepath.Join(filepath.Dir(self), "shop")
+	}
+	if _, err := os.Stat(o.Shop); err != nil {
+		return o, usage("no shop program at %s: build it with make build", o.Shop)
+	}
+	return o, nil
+}

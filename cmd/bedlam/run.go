@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bedlamlab/bedlam"
+	"github.com/bedlamlab/bedlam/chaos/report"
+)
+
+func runCommand(code *int) *cobra.Command {
+	var o bedlam.Options
+	c := &cobra.Command{
+		Use:   "run [NAME|FILE …]",
+		Short: "Run experiments and judge them",
+		Long: `Brings the shop up, sends it customers, runs each experiment and judges the run.
+NAME is an experiment or a suite (see bedlam list experiments), FILE an
+experiment of your own (.yaml). Without any, the default suite runs.`,
+		Example: `  bedlam run
+  bedlam run --seed 7 smoke
+  bedlam run recommend-down bank-slow-then-cut-off
+  bedlam run --rate 60 --out /tmp/run1 ./mine.yaml`,
+		RunE: func(c *cobra.Command, words []string) error {
+			o.Words = words
+			p := newProgress(os.Stderr)
+			o.Observe = p.show
+			out, err := bedlam.Run(c.Context(), o)
+			p.done()
+			if out.Result.Schema == "" {
+				return err
+			}
+			*code = out.Result.Exit
+			if err := report.Terminal(os.Stdout, out.Result, report.TerminalOptions{Color: colored(os.Stdout)}); err != nil {
+				return err
+			}
+			fmt.Printf("\nReport: %s\n", shown(filepath.Join(out.Folder, "report.html")))
+			return err
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.Engine, "engine", "process", "where the shop runs (see bedlam list engines)")
+	f.Uint64Var(&o.Seed, "seed", 1, "decides arrivals, victims and moments")
+	f.Float64Var(&o.Rate, "rate", bedlam.DefaultRate, "journeys a second")
+	f.StringVar(&o.Arrivals, "arrivals", "poisson", "poisson or constant")
+	f.StringVar(&o.Out, "out", "", "the run's folder, new or empty (default runs/<time>-seed<seed>)")
+	f.StringVar(&o.Shop, "shop", "", "the shop program to break (default: the one beside this program)")
+	return c
+}
+
+func judgeCommand(code *int) *cobra.Command {
+	return &cobra.Command{
+		Use:     "judge DIR",
+		Short:   "Judge a run again from its folder",
+		Long:    "Reads a run's folder, judges it as if for the first time, writes its reports again\nand exits with its verdict. It never touches the machine.",
+		Example: "  bedlam judge runs/2026-01-31T10-15-04-seed7",
+		Args:    args(1, 1, "one folder"),
+		RunE: func(_ *cobra.Command, words []string) error {
+			res, err := bedlam.Judge(words[0])
+			if err != nil {
+				return err
+			}
+			*code = res.Exit
+			return report.Terminal(os.Stdout, res, report.TerminalOptions{Color: colored(os.Stdout)})
+		},
+	}
+}
+
+func reportCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "report DIR",
+		Short: "Print the report of a judged run",
+		Long:  "Prints what the run's judgement said (report.txt), and where the other reports are.",
+		Args:  args(1, 1, "one folder"),
+		RunE: func(_ *cobra.Command, words []string) error {
+			text, files, err := bedlam.Reports(words[0])
+			if err != nil {
+				return err
+			}
+			fmt.Print(text)
+			for _, f := range files {
+				fmt.Println(shown(f))
+			}
+			return nil
+		},
+	}
+}
+
+// shown shortens a path to one from here, if that is shorter.
+func shown(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(here, path); err == nil && len(rel) < len(path) {
+		return rel
+	}
+	return path
+}

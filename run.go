@@ -1,0 +1,314 @@
+package bedlam
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/chaos/audit"
+	"github.com/bedlamlab/bedlam/chaos/experiments"
+	"github.com/bedlamlab/bedlam/chaos/fault"
+	"github.com/bedlamlab/bedlam/chaos/runner"
+	"github.com/bedlamlab/bedlam/loadgen"
+	"github.com/bedlamlab/bedlam/services"
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+// The files of a run's folder.
+const (
+	scheduleFile = "schedule.json"
+	planFile     = "plan.json"
+	journalFile  = "journal"
+	historyFile  = "history"
+	auditFolder  = "audit"
+)
+
+const (
+	// warmUp is left out of the baseline: connections, prepared statements
+	// and caches are made in it.
+	warmUp = 3 * time.Second
+	// quietMost bounds the wait for what is still under way after the load: the
+	// sagas' own patience (15 s) and a reservation's (20 s in the shop's
+	// topology) have to end in it.
+	quietMost = 30 * time.Second
+	// quietTwice is the time between two quiet reads: a row may be between two
+	// tables for a moment.
+	quietTwice = time.Second
+)
+
+// An Outcome is what a run came to.
+type Outcome struct {
+	Result chaos.Result
+	Folder string // of the run
+}
+
+// Run does a run and judges it. An error that wraps [ErrUsage] means that
+// nothing was started; with any other, Outcome.Result is still the judgement of
+// what was recorded, if there is a folder.
+func Run(ctx context.Context, o Options) (Outcome, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return Outcome{}, err
+	}
+	t := services.Shop()
+	es, schedule, err := plan(o, t)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if _, err := engine(o.Engine); err != nil {
+		return Outcome{}, err
+	}
+	began := time.Now()
+	out := Outcome{Folder: o.Out}
+	if out.Folder == "" {
+		out.Folder = filepath.Join("runs", fmt.Sprintf("%s-seed%d", began.UTC().Format("2006-01-02T15-04-05"), o.Seed))
+	}
+	if out.Folder, err = makeFolder(out.Folder); err != nil {
+		return Outcome{}, err
+	}
+	if err := Heal(ctx, func(text string) { o.Observe(Status{Step: text}) }); err != nil {
+		return Outcome{}, err
+	}
+	p := chaos.Plan{Schema: planSchema, Run: runID(began), Seed: o.Seed, Suite: schedule.Suite, Engine: o.Engine, Version: Version,
+		Commit: commit(), Machine: machine(), Rate: o.Rate, Arrivals: o.Arrivals, Baseline: topology.Duration(runner.Baseline),
+		Experiments: es, Topology: t, Started: began.UTC()}
+	err = errors.Join(writeJSON(out.Folder, scheduleFile, schedule), writeJSON(out.Folder, planFile, p))
+	if err == nil {
+		err = record(ctx, o, p, schedule, out.Folder)
+	}
+	o.Observe(Status{Step: "judging"})
+	var judgeErr error
+	if out.Result, judgeErr = Judge(out.Folder); judgeErr != nil {
+		err = errors.Join(err, judgeErr)
+	}
+	return out, err
+}
+
+// plan finds the experiments and draws the schedule.
+func plan(o Options, t topology.System) ([]chaos.Experiment, chaos.Schedule, error) {
+	es, err := experiments.Find(o.Words)
+	if err != nil {
+		return nil, chaos.Schedule{}, usage("%w", err)
+	}
+	for _, e := range es {
+		if err := experiments.Fit(e, t); err != nil {
+			return nil, chaos.Schedule{}, usage("%w", err)
+		}
+	}
+	s, err := runner.Schedule(o.Seed, strings.Join(o.Words, " "), es, t)
+	if err != nil {
+		return nil, s, usage("%w", err)
+	}
+	return es, s, nil
+}
+
+// record does the run and writes everything down; it judges nothing.
+func record(ctx context.Context, o Options, p chaos.Plan, schedule chaos.Schedule, folder string) (err error) {
+	journal, err := runner.CreateJournal(filepath.Join(folder, journalFile))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, journal.Close()) }()
+	s, err := open(ctx, o, p.Run, folder, p.Topology)
+	if err != nil {
+		return err
+	}
+	runErr := perform(ctx, o, p, schedule, folder, s, journal)
+	o.Observe(Status{Step: "taking the " + p.Topology.Name + " down"})
+	return errors.Join(runErr, s.close(context.WithoutCancel(ctx)))
+}
+
+// perform runs the schedule on a system that is up, under load.
+func perform(ctx context.Context, o Options, p chaos.Plan, schedule chaos.Schedule, folder string, s *session, journal *runner.Journal) (err error) {
+	sources, err := audit.Sources(s.system)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	history, err := loadgen.Create(filepath.Join(folder, historyFile), loadgen.Header{Schema: loadgen.Schema, Run: p.Run, Start: start, Seed: o.Seed, Rate: o.Rate})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, history.Close()) }()
+	if err := journal.Write(chaos.Entry{Kind: chaos.RunStarted}); err != nil {
+		return err
+	}
+	g, err := s.load(context.WithoutCancel(ctx), o, start, history)
+	if err != nil {
+		return err
+	}
+	w := &watch{g: g, start: start, observe: o.Observe, of: len(schedule.Experiments)}
+	stop := w.every(500 * time.Millisecond)
+	defer stop()
+	w.progress(runner.Progress{Phase: "warm-up", Of: len(schedule.Experiments)})
+	select {
+	case <-time.After(warmUp):
+	case <-ctx.Done():
+	}
+	abort := map[string]float64{}
+	for _, e := range p.Experiments {
+		abort[e.Name] = e.Abort
+	}
+	runErr := runner.Run(ctx, runner.Options{System: s.system, Schedule: schedule, Abort: abort, Journal: journal,
+		Build: fault.Build, Supported: fault.Supported, Goodput: w.goodput, Spans: s.collector,
+		Audit: func(ctx context.Context, name string, since time.Time) error {
+			a, err := audit.ReadSince(ctx, sources, name, since)
+			if err != nil {
+				return err
+			}
+			return audit.Save(filepath.Join(folder, auditFolder), a)
+		},
+		Lease: s.leased, Observe: w.progress})
+	g.StopArrivals()
+	w.progress(runner.Progress{Phase: "quiet"})
+	drain, cancel := context.WithTimeout(ctx, quietMost)
+	drainErr := g.Drain(drain)
+	cancel()
+	if ctx.Err() != nil {
+		return runErr // interrupted: there is no time to wait for quiescence
+	}
+	return errors.Join(runErr, drainErr, settle(ctx, sources, journal, folder))
+}
+
+// settle waits until nothing is under way, and reads everything.
+func settle(ctx context.Context, sources []audit.Source, journal *runner.Journal, folder string) error {
+	if err := journal.Write(chaos.Entry{Kind: chaos.LoadStopped}); err != nil {
+		return err
+	}
+	left, err := quiescence(ctx, sources)
+	if err != nil {
+		return err
+	}
+	entry := chaos.Entry{Kind: chaos.Quiescent}
+	if len(left) > 0 {
+		entry = chaos.Entry{Kind: chaos.NotQuiescent, Detail: strings.Join(left, "; ")}
+	}
+	if err := journal.Write(entry); err != nil {
+		return err
+	}
+	a, err := audit.Read(ctx, sources, "final", true)
+	if err != nil {
+		return fmt.Errorf("the final audit: %w", err)
+	}
+	if err := audit.Save(filepath.Join(folder, auditFolder), a); err != nil {
+		return fmt.Errorf("the final audit: %w", err)
+	}
+	return journal.Write(chaos.Entry{Kind: chaos.RunEnded})
+}
+
+// quiescence waits for two quiet reads in a row; it returns what is left when
+// it gives up.
+func quiescence(ctx context.Context, sources []audit.Source) ([]string, error) {
+	deadline := time.Now().Add(quietMost)
+	quiet := 0
+	for {
+		left, err := audit.Pending(ctx, sources)
+		if err != nil {
+			return nil, fmt.Errorf("waiting for quiet: %w", err)
+		}
+		if len(left) > 0 {
+			quiet = 0
+		} else if quiet++; quiet == 2 {
+			return nil, nil
+		}
+		if time.Now().After(deadline) && len(left) > 0 {
+			return left, nil
+		}
+		select {
+		case <-time.After(quietTwice):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// A watch tells the person who waits how the run fares.
+type watch struct {
+	g       *loadgen.Generator
+	start   time.Time
+	observe func(Status)
+	of      int
+
+	mu sync.Mutex
+	at runner.Progress
+}
+
+// goodput counts, for the runner, the requests due in the whole seconds of a
+// stretch of which it is known whether they are good.
+func (w *watch) goodput(from, to time.Time) (good, decided int) {
+	for _, s := range w.g.Live().Seconds {
+		at := w.start.Add(s.From)
+		if !at.Before(from) && !at.Add(time.Second).After(to) {
+			_, n := s.Goodput()
+			good, decided = good+s.Good, decided+n
+		}
+	}
+	return good, decided
+}
+
+// expected is about how long one experiment takes: up to a second until it
+// strikes, the hold, a second or two for the proofs, the recovery, the audit.
+const expected = 16 * time.Second
+
+func (w *watch) progress(p runner.Progress) {
+	w.mu.Lock()
+	w.at = p
+	w.mu.Unlock()
+	w.tell()
+}
+
+func (w *watch) tell() {
+	w.mu.Lock()
+	s := Status{Progress: w.at}
+	w.mu.Unlock()
+	s.Left = time.Duration(w.of-s.Index+1) * expected
+	switch s.Phase {
+	case "quiet":
+		s.Left = 5 * time.Second
+	case "warm-up", "baseline":
+		s.Left += max(0, warmUp+runner.Baseline-time.Since(w.start))
+	}
+	s.Live = w.g.Live()
+	w.observe(s)
+}
+
+func (w *watch) every(d time.Duration) (stop func()) {
+	tick, done := time.NewTicker(d), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-tick.C:
+				w.tell()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { tick.Stop(); close(done) }
+}
+
+// makeFolder makes the run's folder, or takes one that is there and empty.
+func makeFolder(path string) (string, error) {
+	if entries, err := os.ReadDir(path); err == nil && len(entries) > 0 {
+		return "", usage("%s is not empty: name a new folder with --out", path)
+	}
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return "", usage("making the run's folder: %w", err)
+	}
+	return filepath.Abs(path)
+}
+
+func writeJSON(folder, name string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, name), append(b, '\n'), 0o644)
+}

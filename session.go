@@ -1,0 +1,172 @@
+package bedlam
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/guard"
+	"github.com/bedlamlab/bedlam/loadgen"
+	"github.com/bedlamlab/bedlam/observability/collector"
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+// downMost bounds the way down: the services drain for at most 3 s, the guard
+// sweeps what is left in one more.
+const downMost = 5 * time.Second
+
+// A session is a system that is up, with its collector, its registration and
+// its guard: all that must be gone when it is closed.
+type session struct {
+	run       string
+	engine    deploy.Engine
+	scratch   string
+	reg       *guard.Registration
+	guard     *guard.Process
+	collector *collector.Collector
+	system    deploy.System
+	events    *eventLog
+	lease     atomic.Pointer[error] // why the lease is lost
+	stop      func()                // ends the heartbeat
+}
+
+// open brings a system up. On error nothing is left.
+func open(ctx context.Context, o Options, run, folder string, t topology.System) (_ *session, err error) {
+	e, err := engine(o.Engine)
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	state, err := guard.StateDir()
+	if err != nil {
+		return nil, err
+	}
+	// Outside any home, because PostgreSQL's account must reach it.
+	scratch := filepath.Join(os.TempDir(), "bedlam-"+run)
+	s := &session{run: run, engine: e, scratch: scratch, stop: func() {}}
+	s.reg, err = guard.Register(state, guard.Run{ID: run, Engine: o.Engine, Scratch: scratch, Folder: folder,
+		Program: self, PID: os.Getpid(), Started: time.Now()})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
+		}
+	}()
+	o.Observe(Status{Step: "starting the guard"})
+	if s.guard, err = guard.Start(ctx, self, []string{"guard", run}, s.reg); err != nil {
+		return nil, fmt.Errorf("starting the guard: %w", err)
+	}
+	s.heartbeat(ctx)
+	if err = os.Mkdir(scratch, 0o755); err != nil {
+		return nil, fmt.Errorf("making the scratch folder: %w", err)
+	}
+	if s.events, err = createEvents(filepath.Join(folder, eventsFile)); err != nil {
+		return nil, err
+	}
+	if s.collector, err = collector.Start(ctx, collector.Options{Dir: folder, Forward: o.forward}); err != nil {
+		return nil, fmt.Errorf("starting the collector: %w", err)
+	}
+	logs := filepath.Join(folder, "logs")
+	if err = os.MkdirAll(logs, 0o755); err != nil {
+		return nil, err
+	}
+	s.system, err = e.Up(ctx, deploy.Plan{Run: run, Topology: t, Shop: o.Shop, Bedlam: self, Scratch: scratch, Logs: logs,
+		Telemetry: s.collector.URL(), Observe: s.events.write, Progress: func(text string) { o.Observe(Status{Step: text}) }})
+	if err != nil {
+		return nil, fmt.Errorf("bringing the %s up: %w", t.Name, err)
+	}
+	return s, nil
+}
+
+// heartbeat renews the lease until the session is closed.
+func (s *session) heartbeat(ctx context.Context) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	s.stop = func() { cancel(); <-done }
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(guard.Lease / 5)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if err := s.reg.Renew(); err != nil {
+					s.lease.CompareAndSwap(nil, &err)
+				}
+			}
+		}
+	}()
+}
+
+// leased returns an error once the lease was lost.
+func (s *session) leased() error {
+	if err := s.lease.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// load starts the customers.
+func (s *session) load(ctx context.Context, o Options, start time.Time, r loadgen.Recorder) (*loadgen.Generator, error) {
+	var gateways []loadgen.Gateway
+	t := s.system.Topology()
+	for _, e := range t.Edges {
+		if e.From != topology.Loader {
+			continue
+		}
+		for _, in := range t.InstancesOf(e.To) {
+			address, err := s.system.Address(topology.Loader+"-1", in.Name)
+			if err != nil {
+				return nil, err
+			}
+			gateways = append(gateways, loadgen.Gateway{Instance: in.Name, Address: address})
+		}
+	}
+	return loadgen.Start(ctx, loadgen.Config{Run: s.run, Seed: o.Seed, Rate: o.Rate, Arrivals: o.Arrivals, Gateways: gateways,
+		Start: start, Recorder: r, Span: func(span collector.Span) { s.collector.Add(span) }})
+}
+
+// close takes everything down; it may be called on a session half open, and
+// twice.
+func (s *session) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, downMost)
+	defer cancel()
+	var errs []error
+	if s.system != nil {
+		errs = append(errs, s.system.Down(ctx))
+		s.system = nil
+	}
+	if s.collector != nil {
+		errs = append(errs, s.collector.Close(ctx))
+		s.collector = nil
+	}
+	if s.events != nil {
+		errs = append(errs, s.events.close())
+		s.events = nil
+	}
+	errs = append(errs, s.engine.Sweep(ctx, s.run, s.scratch))
+	s.stop()
+	s.stop = func() {}
+	if errors.Join(errs...) == nil {
+		// With anything left, the registration stays and the guard, or the
+		// next start, heals.
+		errs = append(errs, s.reg.Close())
+	}
+	if s.guard != nil && errors.Join(errs...) == nil {
+		errs = append(errs, s.guard.Stop(ctx))
+		s.guard = nil
+	}
+	return errors.Join(errs...)
+}

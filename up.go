@@ -1,0 +1,123 @@
+package bedlam
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/bedlamlab/bedlam/loadgen"
+	"github.com/bedlamlab/bedlam/services"
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+// UpOptions say how to start the shop for a person.
+type UpOptions struct {
+	Options
+	Listen string // host:port of the storefront
+	Ready  func(URLs)
+}
+
+// URLs say where a shop that is up can be found.
+type URLs struct {
+	Storefront string // base URL
+	Folder     string // of logs and telemetry
+}
+
+// Up starts the shop and its customers and returns when ctx is done and
+// nothing is left. A rate of 0 starts no customers.
+func Up(ctx context.Context, o UpOptions) error {
+	customers := o.Rate != 0
+	if !customers {
+		o.Rate = 1 // not used; withDefaults wants one that makes sense
+	}
+	base, err := o.Options.withDefaults()
+	if err != nil {
+		return err
+	}
+	if _, err := engine(base.Engine); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return usage("the storefront cannot listen on %s: %w; name another with --listen", o.Listen, err)
+	}
+	defer listener.Close()
+	began := time.Now()
+	folder := o.Out
+	if folder == "" {
+		folder = filepath.Join("runs", began.UTC().Format("2006-01-02T15-04-05")+"-up")
+	}
+	if folder, err = makeFolder(folder); err != nil {
+		return err
+	}
+	if err := Heal(ctx, func(text string) { base.Observe(Status{Step: text}) }); err != nil {
+		return err
+	}
+	s, err := open(ctx, base, runID(began), folder, services.Shop())
+	if err != nil {
+		return err
+	}
+	return errors.Join(serve(ctx, o, base, customers, s, listener, folder), s.close(context.WithoutCancel(ctx)))
+}
+
+func serve(ctx context.Context, o UpOptions, base Options, customers bool, s *session, listener net.Listener, folder string) error {
+	front, err := storefront(s)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: front, ReadHeaderTimeout: 5 * time.Second}
+	go server.Serve(listener) // ends with Close
+	defer server.Close()
+	var g *loadgen.Generator
+	if customers {
+		if g, err = s.load(context.WithoutCancel(ctx), base, time.Now(), nil); err != nil {
+			return err
+		}
+	}
+	o.Ready(URLs{Storefront: "http://" + listener.Addr().String(), Folder: folder})
+	<-ctx.Done()
+	if g == nil {
+		return nil
+	}
+	g.StopArrivals()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := g.Drain(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("waiting for the last customers: %w", err)
+	}
+	return nil
+}
+
+// storefront is a stable address in front of the gateways: their own change
+// from run to run. It goes by the loader's edges, so that what a person does
+// meets the same faults as what the customers do.
+func storefront(s *session) (http.Handler, error) {
+	t := s.system.Topology()
+	var gateways []*url.URL
+	for _, e := range t.Edges {
+		if e.From != topology.Loader {
+			continue
+		}
+		for _, in := range t.InstancesOf(e.To) {
+			address, err := s.system.Address(topology.Loader+"-1", in.Name)
+			if err != nil {
+				return nil, err
+			}
+			gateways = append(gateways, &url.URL{Scheme: "http", Host: address})
+		}
+	}
+	var next atomic.Uint64
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(gateways[next.Add(1)%uint64(len(gateways))]) },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, "no gateway answered: "+err.Error(), http.StatusBadGateway)
+		},
+	}, nil
+}
