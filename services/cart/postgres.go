@@ -24,11 +24,11 @@ const (
 	// putAdd adds if there is room. It runs under the lock of nextVersion, so that two
 	// adds cannot both take the last place.
 	putAdd = `INSERT INTO adds (cart, key, sku, quantity, version)
-		SELECT $1, $2, $3, $4, (SELECT version FROM carts WHERE cart = $1)
+		SELECT $1::text, $2, $3::text, $4::integer, (SELECT version FROM carts WHERE cart = $1)
 		FROM (SELECT coalesce(sum(quantity) FILTER (WHERE sku = $3), 0) AS held,
 		             count(DISTINCT sku) FILTER (WHERE sku <> $3) AS others
 		      FROM adds WHERE cart = $1 AND removed_at IS NULL AND cleared_by IS NULL) AS room
-		WHERE held + $4 <= $5 AND others < $6
+		WHERE held + $4::integer <= $5 AND others < $6
 		ON CONFLICT (cart, key) DO NOTHING`
 
 	// findAdd finds the add of a key, made now or by an earlier request.
@@ -42,7 +42,7 @@ const (
 	// versions are given under the cart's lock; so none can slip in behind.
 	clearBought = `WITH first AS (
 			INSERT INTO clears (cart, order_id, version)
-			VALUES ($1, $2, CASE WHEN $3 > 0 THEN $3
+			VALUES ($1::text, $2::text, CASE WHEN $3::bigint > 0 THEN $3::bigint
 				ELSE coalesce((SELECT version FROM carts WHERE cart = $1), 0) END)
 			ON CONFLICT DO NOTHING RETURNING version)
 		UPDATE adds SET cleared_by = $2 FROM first
