@@ -50,7 +50,7 @@ func NewClient(control, token string) *Client {
 // renews it.
 func (c *Client) Shape(ctx context.Context, r deploy.Rule) error {
 	if err := c.ask(ctx, http.MethodPost, "/rules", r, nil); err != nil {
-		return fmt.Errorf("shaping %s: %w", r.ID, err)
+		return fmt.Errorf("shaping %q: %w", r.ID, err)
 	}
 	return nil
 }
@@ -59,7 +59,7 @@ func (c *Client) Shape(ctx context.Context, r deploy.Rule) error {
 // unknown ID is no error.
 func (c *Client) Unshape(ctx context.Context, id string) error {
 	if err := c.ask(ctx, http.MethodDelete, "/rules?id="+url.QueryEscape(id), nil, nil); err != nil {
-		return fmt.Errorf("unshaping %s: %w", id, err)
+		return fmt.Errorf("unshaping %q: %w", id, err)
 	}
 	return nil
 }
