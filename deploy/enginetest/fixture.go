@@ -24,6 +24,9 @@ type fixture struct {
 	events []deploy.Event
 }
 
+// Unwrap lets the system's powers be seen through f.
+func (f *fixture) Unwrap() deploy.System { return f.System }
+
 // up brings a system up, and takes it down at the end of the test.
 func (s suite) up(t *testing.T) *fixture {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"time"
 )
@@ -45,7 +46,7 @@ func (u *unit) keep(ctx context.Context) {
 			return
 		}
 		u.tell("exited", u.name, err.Error())
-		if missing := (*exec.Error)(nil); deaths >= lastHope || errors.As(err, &missing) {
+		if deaths >= lastHope || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // a program that is not there does not come
 			u.despair(err)
 		}
 		if readyFor > calm {
@@ -91,6 +92,7 @@ func (u *unit) attend(ctx context.Context, l *life) (readyFor time.Duration, why
 		defer close(ready)
 		if err := u.welcome(watching); err == nil {
 			ready <- time.Now()
+			l.ready.Store(true)
 			u.tell("ready", u.name, fmt.Sprintf("start %d", l.start))
 			select {
 			case <-u.born:

@@ -4,11 +4,24 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 // The powers of a system over its own processes are those of its base, and
 // besides: what ends is waited for until it is reaped and the relay knows, and
 // each is told as an event.
+
+// Inspect implements [deploy.Inspector]: an instance is ready when it is healthy
+// and its keeper has seen it, and thus told the relay.
+func (s *system) Inspect(ctx context.Context, instance string) (deploy.State, error) {
+	st, err := s.base.Inspect(ctx, instance)
+	if u := s.unitOf(instance); u != nil && st.Ready {
+		l := u.current()
+		st.Ready = l != nil && l.PID == st.PID && l.ready.Load()
+	}
+	return st, err
+}
 
 // Kill implements [deploy.Killer]. When it returns, callers are refused.
 func (s *system) Kill(ctx context.Context, instance string) error {

@@ -51,6 +51,23 @@ type Engine struct{ options Options }
 
 var _ deploy.Engine = (*Engine)(nil)
 
+// Its systems have every power that there is.
+type powers interface {
+	deploy.System
+	deploy.Inspector
+	deploy.Killer
+	deploy.Stopper
+	deploy.Pauser
+	deploy.Holder
+	deploy.Shaper
+	deploy.Databaser
+}
+
+var (
+	_ powers = (*system)(nil)
+	_ powers = (*attached)(nil)
+)
+
 // New returns the engine.
 func New(o Options) *Engine {
 	if o.Patience == 0 {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -49,6 +50,7 @@ type life struct {
 	identity
 	cmd   *exec.Cmd
 	start int
+	ready atomic.Bool   // it was healthy, and the relay knows
 	gone  chan struct{} // closed when it is reaped and everybody has been told
 }
 
