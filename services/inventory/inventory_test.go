@@ -320,6 +320,7 @@ func TestService(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
+	dsn := servetest.Postgres(t)
 	for _, settings := range []map[string]string{
 		nil,
 		{"products": "60"},
@@ -329,7 +330,7 @@ func TestSettings(t *testing.T) {
 	} {
 		err := inventory.Run(t.Context(), topology.Assignment{
 			Instance: topology.Instance{Service: "inventory", Name: "inventory-1"}, Listen: servetest.Address(t),
-			Store: servetest.Postgres(t), Settings: settings,
+			Store: dsn, Settings: settings,
 		})
 		if err == nil {
 			t.Errorf("it ran with the settings %v", settings)
