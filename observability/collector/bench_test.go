@@ -3,11 +3,16 @@ package collector_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"testing"
 	"time"
+
+	traceservice "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/bedlamlab/bedlam/observability/collector"
 )
@@ -16,25 +21,25 @@ import (
 // spans over six services, the attributes of gRPC, HTTP and SQL among them.
 func shopTrace(n int) []collector.Span {
 	at := time.Unix(1_700_000_000, 0).Add(time.Duration(n) * 5 * time.Millisecond)
+	// Ids are random, as they are in life: they are what does not pack.
+	chance := rand.New(rand.NewPCG(1, uint64(n)))
 	var trace collector.TraceID
-	trace[0], trace[15] = 1, 1
-	for i := range 8 {
-		trace[2+i] = byte(n >> (8 * i))
+	binary.BigEndian.PutUint64(trace[:], chance.Uint64())
+	binary.BigEndian.PutUint64(trace[8:], chance.Uint64())
+	var ids []collector.SpanID
+	for range 32 {
+		ids = append(ids, collector.SpanID(binary.BigEndian.AppendUint64(nil, chance.Uint64()|1)))
 	}
+	id := func(i int) collector.SpanID { return ids[i] }
 	var spans []collector.Span
-	id := func(i int) (s collector.SpanID) {
-		copy(s[:], trace[2:10])
-		s[6], s[7] = 1, byte(i)
-		return s
-	}
 	add := func(parent int, s collector.Span) int {
 		i := len(spans) + 1
 		s.Trace, s.ID = trace, id(i)
 		if parent > 0 {
 			s.Parent = id(parent)
 		}
-		s.Start = at.Add(time.Duration(i) * 137 * time.Microsecond)
-		s.End = s.Start.Add(time.Duration(20-i)*time.Millisecond + time.Duration(n%997)*time.Microsecond)
+		s.Start = at.Add(time.Duration(i)*137*time.Microsecond + time.Duration(chance.IntN(100_000)))
+		s.End = s.Start.Add(time.Duration(20-i)*time.Millisecond + time.Duration(chance.IntN(1_000_000)))
 		s.Instance = fmt.Sprintf("%s-%d", s.Service, 1+n%2)
 		spans = append(spans, s)
 		return i
@@ -61,6 +66,34 @@ func shopTrace(n int) []collector.Span {
 	sql(call(payment, "payment", "bank", "Charge"), "bank", "INSERT")
 	sql(checkout, "checkout", "UPDATE")
 	return spans
+}
+
+// BenchmarkDecode compares reading the wire format with the types generated
+// for OTLP, which is why the collector does the former.
+func BenchmarkDecode(b *testing.B) {
+	var spans []collector.Span
+	for n := range 30 {
+		spans = append(spans, shopTrace(n)...)
+	}
+	body := collector.EncodeForTest(spans)
+	b.Run("wire", func(b *testing.B) {
+		decode := collector.DecodeForTest()
+		for b.Loop() {
+			if n, err := decode(body); err != nil || n != len(spans) {
+				b.Fatal(n, err)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(spans)), "ns/span")
+	})
+	b.Run("generated", func(b *testing.B) {
+		for b.Loop() {
+			var q traceservice.ExportTraceServiceRequest
+			if err := proto.Unmarshal(body, &q); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(spans)), "ns/span")
+	})
 }
 
 // BenchmarkIngest sends batches as the SDKs do, 512 spans each, over loopback.

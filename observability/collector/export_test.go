@@ -1,6 +1,10 @@
 package collector
 
-import "google.golang.org/protobuf/proto"
+import (
+	"os"
+
+	"google.golang.org/protobuf/proto"
+)
 
 // EncodeForTest makes a request body of spans.
 func EncodeForTest(spans []Span) []byte {
@@ -9,4 +13,24 @@ func EncodeForTest(spans []Span) []byte {
 		panic(err)
 	}
 	return b
+}
+
+// DecodeForTest returns a function that reads a request body and says how
+// many spans it has.
+func DecodeForTest() func([]byte) (int, error) {
+	var q request
+	return func(body []byte) (int, error) {
+		q.reset()
+		err := q.parse(body)
+		return len(q.spans), err
+	}
+}
+
+// FillDiskForTest makes every further write of spans fail as a full disk does.
+func FillDiskForTest(c *Collector, full *os.File) {
+	r := c.files[spansSignal]
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	r.file.Close()
+	r.file = full
 }

@@ -18,6 +18,9 @@ const (
 	logsSignal    = "logs"
 )
 
+// signals are in the order of what matters.
+var signals = []string{spansSignal, metricsSignal, logsSignal}
+
 const (
 	schema = "bedlam.otlp/1"
 	// maxFrame is the most that a frame holds, unpacked: what the receiver
@@ -66,14 +69,10 @@ func readFrames(r io.Reader, signal string, f func(raw []byte) error) (torn stri
 	case !bytes.Equal(got, line):
 		return "", fmt.Errorf("%w: begins with %q, want %q", ErrCorrupt, got[:n], line)
 	}
-	unpack, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxFrame))
-	if err != nil {
-		return "", err
-	}
-	defer unpack.Close()
 	header := make([]byte, headerLen)
 	var payload bytes.Buffer
 	var raw []byte
+	var unpack *zstd.Decoder
 	for sequence := uint32(0); ; sequence++ {
 		n, err := io.ReadFull(r, header)
 		switch {
@@ -111,6 +110,12 @@ func readFrames(r io.Reader, signal string, f func(raw []byte) error) (torn stri
 				return fmt.Sprintf("wrong checksum in frame %d, the last", sequence), nil
 			}
 			return "", fmt.Errorf("%w: wrong checksum in frame %d", ErrCorrupt, sequence)
+		}
+		if unpack == nil {
+			if unpack, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxFrame)); err != nil {
+				return "", err
+			}
+			defer unpack.Close()
 		}
 		raw, err = unpack.DecodeAll(payload.Bytes(), raw[:0])
 		if err != nil || len(raw) != int(word(2)) {

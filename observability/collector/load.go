@@ -28,7 +28,7 @@ func Load(dir string) (*Store, []string, error) {
 	}
 	s := newStore()
 	var torn []string
-	for _, signal := range []string{spansSignal, metricsSignal, logsSignal} {
+	for _, signal := range signals {
 		t, err := s.loadFile(dir, signal, m)
 		if err != nil {
 			return nil, nil, fmt.Errorf("loading %s: %w", dir, err)
@@ -69,7 +69,7 @@ func (s *Store) loadFile(dir, signal string, m *manifest) (torn []string, err er
 	}
 	defer file.Close()
 	sum := sha256.New()
-	r := &counted{r: io.TeeReader(bufio.NewReaderSize(file, 256<<10), sum)}
+	r := &counted{r: io.TeeReader(bufio.NewReaderSize(file, 64<<10), sum)}
 	t, err := readFrames(r, signal, s.reader(signal))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

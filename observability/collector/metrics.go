@@ -138,7 +138,10 @@ func (t *metricTable) point(m Metric, attrs []*commonpb.KeyValue, at uint64, val
 		t.series[key] = &m
 	case !ok:
 	case delta:
-		before.Value, before.Count, before.Time = before.Value+value, before.Count+count, m.Time
+		before.Value, before.Count = before.Value+value, before.Count+count
+		if m.Time.After(before.Time) {
+			before.Time = m.Time
+		}
 	case !m.Time.Before(before.Time): // exporters may overtake one another
 		*before = m
 	}

@@ -169,15 +169,18 @@ func (r *recording) now() recordingState {
 // sync writes what waits and has the disk keep it.
 func (r *recording) sync() error {
 	r.flush()
+	if err := r.now().err; err != nil {
+		return err
+	}
 	r.writing.Lock()
 	err := r.file.Sync()
 	r.writing.Unlock()
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if err != nil {
+		r.mu.Lock()
 		r.fail(err)
+		r.mu.Unlock()
 	}
-	return r.state.err
+	return err
 }
 
 // close writes the rest and describes the file.
