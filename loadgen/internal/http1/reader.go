@@ -15,7 +15,8 @@ const (
 type reader struct {
 	src  io.Reader
 	buf  []byte
-	r, w int // buf[r:w] is read but not used
+	r, w int  // buf[r:w] is read but not used
+	crlf bool // whether the last line ended in CRLF, not in LF alone
 }
 
 func newReader(src io.Reader) *reader {
@@ -65,8 +66,8 @@ func (b *reader) line(budget *int) ([]byte, error) {
 			if *budget -= len(l) + 1; *budget < 0 {
 				return nil, fmt.Errorf("%w: a head of more than %d bytes", ErrTooLarge, maxHead)
 			}
-			if n := len(l); n > 0 && l[n-1] == '\r' {
-				l = l[:n-1]
+			if b.crlf = len(l) > 0 && l[len(l)-1] == '\r'; b.crlf {
+				l = l[:len(l)-1]
 			}
 			return l, nil
 		}

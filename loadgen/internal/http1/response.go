@@ -173,7 +173,7 @@ func (a *Answer) readChunks(b *reader, maxBody int) error {
 		budget += 64 // each chunk may bring a line of its own, so that only waste is bounded
 		if l, err := b.line(&budget); err != nil {
 			return unexpected(err)
-		} else if len(l) != 0 {
+		} else if len(l) != 0 || !b.crlf {
 			return fmt.Errorf("%w: a chunk is longer than its size says", ErrMalformed)
 		}
 	}
@@ -195,6 +195,9 @@ func chunkSize(b *reader, budget *int) (int64, error) {
 	l, err := b.line(budget)
 	if err != nil {
 		return 0, unexpected(err)
+	}
+	if !b.crlf { // tolerated in a head, but here it is how requests are smuggled
+		return 0, fmt.Errorf("%w: chunk size %q ends in LF alone", ErrMalformed, clip(l))
 	}
 	size, _, _ := bytes.Cut(l, []byte{';'})
 	size = bytes.TrimRight(size, " \t")

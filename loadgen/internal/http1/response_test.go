@@ -59,6 +59,8 @@ func TestResponses(t *testing.T) {
 		{name: "a chunk size that is none", in: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", err: http1.ErrMalformed},
 		{name: "a chunk size of nine digits", in: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n000000001\r\na\r\n0\r\n\r\n", err: http1.ErrMalformed},
 		{name: "a chunk longer than its size", in: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n", err: http1.ErrMalformed},
+		{name: "a chunk size that ends in LF alone", in: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\n\r\n", err: http1.ErrMalformed},
+		{name: "a chunk that ends in LF alone", in: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\n0\r\n\r\n", err: http1.ErrMalformed},
 		{name: "a folded field", in: "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", err: http1.ErrMalformed},
 		{name: "a blank before the colon", in: "HTTP/1.1 200 OK\r\nContent-Length : 1\r\n\r\na", err: http1.ErrMalformed},
 		{name: "a NUL in a field", in: "HTTP/1.1 200 OK\r\nA: \x00\r\n\r\n", err: http1.ErrMalformed},
