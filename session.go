@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -15,6 +17,10 @@ import (
 	"github.com/bedlamlab/bedlam/observability/collector"
 	"github.com/bedlamlab/bedlam/topology"
 )
+
+// welcomeMost bounds the wait for the first pages of a system whose instances
+// are all ready: connections back off for at most a second, caches fill once.
+const welcomeMost = 15 * time.Second
 
 // downMost bounds the way down: the services drain for at most 3 s, the guard
 // sweeps what is left in one more.
@@ -85,6 +91,9 @@ func open(ctx context.Context, o Options, run, folder string, t topology.System)
 	if err != nil {
 		return nil, fmt.Errorf("bringing the %s up: %w", t.Name, err)
 	}
+	if err = s.welcome(ctx); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -118,8 +127,8 @@ func (s *session) leased() error {
 	return nil
 }
 
-// load starts the customers.
-func (s *session) load(ctx context.Context, o Options, start time.Time, r loadgen.Recorder) (*loadgen.Generator, error) {
+// gateways returns the ways into the system.
+func (s *session) gateways() ([]loadgen.Gateway, error) {
 	var gateways []loadgen.Gateway
 	t := s.system.Topology()
 	for _, e := range t.Edges {
@@ -133,6 +142,60 @@ func (s *session) load(ctx context.Context, o Options, start time.Time, r loadge
 			}
 			gateways = append(gateways, loadgen.Gateway{Instance: in.Name, Address: address})
 		}
+	}
+	return gateways, nil
+}
+
+// welcome waits until every gateway serves a page that needs the services
+// behind it: a ready instance may still be waiting out the back-off of a
+// connection that it tried before its callee was there.
+func (s *session) welcome(ctx context.Context) error {
+	gateways, err := s.gateways()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, welcomeMost)
+	defer cancel()
+	for _, g := range gateways {
+		for {
+			err := homePage(ctx, g.Address)
+			if err == nil {
+				break
+			}
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+				return fmt.Errorf("%s does not serve its home page: %w", g.Instance, err)
+			}
+		}
+	}
+	return nil
+}
+
+func homePage(ctx context.Context, address string) error {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/api/home", nil)
+	if err != nil {
+		return err
+	}
+	a, err := http.DefaultClient.Do(q)
+	if err != nil {
+		return err
+	}
+	defer a.Body.Close()
+	if _, err := io.Copy(io.Discard, a.Body); err != nil {
+		return err
+	}
+	if a.StatusCode != http.StatusOK || a.Header.Get("X-Degraded") != "" {
+		return fmt.Errorf("status %d, degraded %q", a.StatusCode, a.Header.Get("X-Degraded"))
+	}
+	return nil
+}
+
+// load starts the customers.
+func (s *session) load(ctx context.Context, o Options, start time.Time, r loadgen.Recorder) (*loadgen.Generator, error) {
+	gateways, err := s.gateways()
+	if err != nil {
+		return nil, err
 	}
 	return loadgen.Start(ctx, loadgen.Config{Run: s.run, Seed: o.Seed, Rate: o.Rate, Arrivals: o.Arrivals, Gateways: gateways,
 		Start: start, Recorder: r, Span: func(span collector.Span) { s.collector.Add(span) }})

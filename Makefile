@@ -1,0 +1,43 @@
+# Bedlam. `make` prints what there is.
+.DEFAULT_GOAL := help
+
+ENGINE ?= process
+SUITE  ?= default
+SEED   ?= 1
+COMMIT := $(shell git rev-parse HEAD 2>/dev/null)
+# Static binaries: the shop's image has no C library.
+GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X github.com/bedlamlab/bedlam.Commit=$(COMMIT)'
+
+.PHONY: help
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/bedlam and bin/shop
+	@mkdir -p bin
+	$(GOBUILD) -o bin/bedlam ./cmd/bedlam
+	$(GOBUILD) -o bin/shop ./cmd/shop
+
+.PHONY: chaos
+chaos: build ## break the shop and judge it  [ENGINE=process] [SUITE=default|smoke] [SEED=1]
+	@bin/bedlam run --engine $(ENGINE) --seed $(SEED) $(SUITE)
+
+.PHONY: up
+up: build ## start the shop and its customers, until Ctrl-C  [ENGINE=process]
+	@bin/bedlam up --engine $(ENGINE)
+
+.PHONY: test
+test: build ## run all tests (under 12 minutes on 2 cores)
+	go test -race -shuffle=on ./...
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, go.mod tidy, contracts
+	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not gofmt'ed:"; echo "$$out"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go mod tidy -diff
+
+.PHONY: generate
+generate: ## write the generated code again (wants buf)
+	buf lint
+	buf generate
