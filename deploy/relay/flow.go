@@ -291,9 +291,10 @@ func (f *flow) stopReading() {
 
 // ended looks twice at the end of the source. When a write to the source has
 // met its reset, the error is used up and reading sees a plain end; the kernel
-// still knows. (A source to which we have sent the end ourselves looks alike.)
+// still knows. (A source to which we have sent the end ourselves looks alike;
+// whether we have is asked second, or it could happen between the questions.)
 func (f *flow) ended(c chunk) chunk {
-	if c.mark == ending && !f.other.finished.Load() && hungUp(f.src) {
+	if c.mark == ending && hungUp(f.src) && !f.other.finished.Load() {
 		c.mark = broken
 	}
 	f.resetting = c.mark == broken

@@ -26,14 +26,16 @@ var pattern = func() []byte {
 	return p
 }()
 
-// pour writes the pattern over and over until stop, in pieces of changing size,
-// then half-closes. It returns how much it has written.
-func pour(c *net.TCPConn, stop *atomic.Bool) (total int, err error) {
-	for size := 1; !stop.Load(); size = size*7%99991 + 1 {
-		at := total % len(pattern)
-		n, err := c.Write(pattern[at:min(at+size, len(pattern))])
-		if total += n; err != nil {
-			return total, err
+// pour writes a round of the pattern for each one that it is allowed, in pieces
+// of changing size, then half-closes. It returns how much it has written.
+func pour(c *net.TCPConn, allowed <-chan struct{}) (total int, err error) {
+	size := 1
+	for range allowed {
+		for at := 0; at < len(pattern); size = size*7%99991 + 1 {
+			n, err := c.Write(pattern[at:min(at+size, len(pattern))])
+			if total, at = total+n, at+n; err != nil {
+				return total, err
+			}
 		}
 	}
 	return total, c.CloseWrite()
@@ -81,17 +83,30 @@ func TestNoByteIsLost(t *testing.T) {
 		far.SetDeadline(time.Now().Add(patience))
 
 		var stop atomic.Bool
+		// A round for each change and some ahead, so that there is always
+		// something under way when the rules change.
+		const ahead, most = 6, 12
+		var allowed [2]chan struct{}
 		var gate sync.RWMutex
 		var ends sync.WaitGroup
 		var poured, drunk [2]int
 		var errs [5]error
 		for i, pair := range [2][2]*net.TCPConn{{near, far}, {far, near}} {
-			ends.Go(func() { poured[i], errs[i] = pour(pair[0], &stop) })
+			allowed[i] = make(chan struct{}, ahead+most)
+			ends.Go(func() { poured[i], errs[i] = pour(pair[0], allowed[i]) })
 			ends.Go(func() { drunk[i], errs[2+i] = drink(pair[1], &gate) })
 		}
 		ends.Go(func() { errs[4] = converse(chat.dial(), &stop) })
 
-		for range rapid.IntRange(1, 12).Draw(t, "changes") {
+		allow := func(rounds int) {
+			for range rounds {
+				allowed[0] <- struct{}{}
+				allowed[1] <- struct{}{}
+			}
+		}
+		allow(ahead)
+		for range rapid.IntRange(1, most).Draw(t, "changes") {
+			allow(1)
 			id := rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "id")
 			r := rule(id, "latency", rapid.SampledFrom([]deploy.Direction{deploy.To, deploy.From, deploy.Both}).Draw(t, "direction"), "")
 			switch rapid.SampledFrom([]string{"latency", "jitter", "partition", "none", "none", "stall", "rest"}).Draw(t, "change") {
@@ -130,6 +145,8 @@ func TestNoByteIsLost(t *testing.T) {
 			chat.Unshape(ctx, id)
 		}
 		stop.Store(true)
+		close(allowed[0])
+		close(allowed[1])
 		ends.Wait()
 		for _, err := range errs {
 			if err != nil {

@@ -179,8 +179,8 @@ func serve(t testing.TB, handle func(*net.TCPConn)) (address string) {
 
 // echo sends everything back, and the end too.
 func echo(c *net.TCPConn) {
+	defer c.Close()
 	io.Copy(c, c)
-	c.CloseWrite()
 }
 
 // ask sends text and wants it back.

@@ -1,0 +1,89 @@
+package relay
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/bedlamlab/bedlam/deploy"
+)
+
+// Whatever stands in a configuration, it is refused or it is sound.
+func FuzzConfig(f *testing.F) {
+	f.Add([]byte(`{"control":"127.0.0.1:0","token":"0123456789abcdef","edges":[{"link":{"from":"a","to":"b"},"protocol":"http","listen":"127.0.0.1:0","upstream":"127.0.0.1:1"}]}`))
+	f.Add([]byte(`{"control":"[::1]:0","token":"0123456789abcdef","rules":[{"id":"r"}]}`))
+	f.Add([]byte(`{"control":"0.0.0.0:0"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := decodeConfig(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		if loopback(c.Control) != nil || len(c.Token) < leastToken {
+			t.Errorf("taken: control %q, token of %d bytes", c.Control, len(c.Token))
+		}
+		again, err := json.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := decodeConfig(bytes.NewReader(again)); err != nil {
+			t.Errorf("taken once, refused when written again: %v", err)
+		}
+	})
+}
+
+// Whatever a rule says, it is refused or it works: every kind meets a
+// connection, shapes without panic and loses no byte, and no delay is negative
+// or beyond its bound.
+func FuzzRule(f *testing.F) {
+	for _, args := range []string{
+		`"kind":"latency","args":{"latency":"100ms","jitter":"20ms","correlation":"25","distribution":"pareto"}`,
+		`"kind":"latency","args":{"jitter":"10m","distribution":"paretonormal","correlation":100}`,
+		`"kind":"latency","args":{"latency":"1ns","jitter":"1ns","distribution":"normal"}`,
+		`"kind":"partition"`,
+		`"kind":"reset","args":{"probability":0.5}`,
+	} {
+		f.Add([]byte(`{"id":"r","links":[{"from":"a","to":"b"}],"direction":"both","ttl":"5s","seed":1,` + args + `}`))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var r deploy.Rule
+		if decodeStrict(data, &r) != nil {
+			return
+		}
+		h, err := decodeRule(&r)
+		if err != nil {
+			return
+		}
+		p := &posting{program: &program{rule: r, harm: h}, link: r.Links[0]}
+		m := p.meet(1)
+		var way chain
+		way.held = func(int64) {}
+		now := time.Now()
+		for _, s := range []*stage{m.to, m.from} {
+			if s != nil {
+				way.restage(append(way.stages[:len(way.stages):len(way.stages)], s), now)
+			}
+		}
+		var sent, got []byte
+		for i := range byte(20) {
+			sent = append(sent, i)
+			way.pass(0, chunk{data: []byte{i}, at: now})
+		}
+		for _, s := range way.stages {
+			last := now
+			for _, c := range s.queue {
+				if c.at.Before(last) || (c.at != never && c.at.Sub(now) > 2*11*longest) {
+					t.Fatalf("%s: due %v after %v", data, c.at.Sub(now), last.Sub(now))
+				}
+				last = c.at
+			}
+		}
+		way.restage(nil, now)
+		for _, c := range way.out {
+			got = append(got, c.data...)
+		}
+		if !bytes.Equal(got, sent) {
+			t.Errorf("%s: %v came out of %v", data, got, sent)
+		}
+	})
+}
