@@ -5,6 +5,9 @@ import (
 	"log/slog"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/bedlamlab/bedlam/services/bank/bankpb"
 	"github.com/bedlamlab/bedlam/services/internal/answer"
 )
@@ -101,8 +104,13 @@ const afterthought = time.Second
 func (s *Service) settle(ctx context.Context, row Charge) (Charge, error) {
 	o, err := s.ask(ctx, row)
 	if err != nil {
-		s.log.WarnContext(ctx, "the bank gave no plain answer", "key", row.Key, "order", row.Order, "error", err)
-		return Charge{}, unknown(err)
+		err = unknown(err)
+		if status.Code(err) == codes.Internal {
+			// Not the weather, which the caller hears of and spans show: one
+			// of us is wrong, and somebody should look.
+			s.log.ErrorContext(ctx, "we and the bank disagree", "key", row.Key, "order", row.Order, "error", err)
+		}
+		return Charge{}, err
 	}
 	// Money has moved, or surely will not: worth writing down even if nobody
 	// waits for it any more.
