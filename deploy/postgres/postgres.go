@@ -35,6 +35,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -95,6 +96,10 @@ func (o Options) validate() error {
 		return fmt.Errorf("postgres: port %d is not between 1 and 65535", o.Port)
 	case o.Password == "":
 		return fmt.Errorf("postgres: the superuser has no password")
+	case strings.HasPrefix(o.Database, "template"):
+		return fmt.Errorf("postgres: a database cannot be called %q", o.Database)
+	case strings.ContainsRune(o.Database, 0):
+		return fmt.Errorf("postgres: a database's name holds a zero byte")
 	}
 	for _, r := range o.Roles {
 		if r.Name == "" || r.Name == Superuser {
@@ -102,6 +107,9 @@ func (o Options) validate() error {
 		}
 		if r.Password == "" {
 			return fmt.Errorf("postgres: role %s has no password", r.Name)
+		}
+		if strings.ContainsRune(r.Name+r.Password+r.Schema, 0) || strings.Contains(r.Name, "$do$") {
+			return fmt.Errorf("postgres: role %q cannot be written in SQL", r.Name)
 		}
 	}
 	return nil
