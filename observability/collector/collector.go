@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,20 +126,22 @@ func (c *Collector) URL() string { return c.url }
 // like those that are received. A span without a trace id or an id of its own
 // is malformed.
 func (c *Collector) Add(spans ...Span) {
-	if len(spans) == 0 {
-		return
-	}
-	body, err := proto.Marshal(encode(spans))
-	if err == nil {
-		_, err = c.takeSpans(body)
-	}
-	if err != nil {
-		c.keeping.Lock()
-		c.counts.Received += int64(len(spans))
-		c.counts.Malformed += int64(len(spans))
-		c.keeping.Unlock()
+	for batch := range slices.Chunk(spans, addBatch) {
+		body, err := proto.Marshal(encode(batch))
+		if err == nil {
+			_, err = c.takeSpans(body)
+		}
+		if err != nil {
+			c.keeping.Lock()
+			c.counts.Received += int64(len(batch))
+			c.counts.Malformed += int64(len(batch))
+			c.keeping.Unlock()
+		}
 	}
 }
+
+// addBatch is how many spans become one request: as many as the SDKs send.
+const addBatch = 512
 
 // takeSpans keeps and forwards an ExportTraceServiceRequest.
 func (c *Collector) takeSpans(body []byte) (accepted, error) {

@@ -1,8 +1,10 @@
 package collector
 
 import (
+	"net/http"
 	"os"
 
+	"github.com/klauspost/compress/zstd"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -33,4 +35,16 @@ func FillDiskForTest(c *Collector, full *os.File) {
 	defer r.writing.Unlock()
 	r.file.Close()
 	r.file = full
+}
+
+// ReceiverForTest returns what serves the collector's port.
+func ReceiverForTest(c *Collector) http.Handler { return c.receiver() }
+
+// FrameForTest makes a file of spans with one frame, whatever is in it.
+func FrameForTest(raw []byte) []byte {
+	pack, err := zstd.NewWriter(nil)
+	if err != nil {
+		panic(err)
+	}
+	return appendFrame(firstLine(spansSignal), 0, 1, raw, pack)
 }

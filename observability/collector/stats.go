@@ -31,7 +31,7 @@ type Stats struct {
 func (s Stats) Torn() []string {
 	var torn []string
 	if s.Dropped > 0 && s.Disk == "" {
-		torn = append(torn, fmt.Sprintf("spans: %d of %d dropped above the limit", s.Dropped, s.Received))
+		torn = append(torn, fmt.Sprintf("spans: %d of %d dropped above the limit, or faster than the disk takes them", s.Dropped, s.Received))
 	}
 	if s.Disk != "" {
 		torn = append(torn, fmt.Sprintf("spans: %d of %d not on the disk: %s", s.Dropped+s.Lost, s.Received, s.Disk))

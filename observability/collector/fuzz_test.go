@@ -1,0 +1,110 @@
+package collector_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/bedlamlab/bedlam/observability/collector"
+)
+
+// Whatever is sent, the receiver answers, and what it keeps can be asked for,
+// exported and loaded again.
+func FuzzReceiver(f *testing.F) {
+	f.Add("/v1/traces", "application/x-protobuf", "", collector.EncodeForTest(shopTrace(1)))
+	f.Add("/v1/traces", "application/x-protobuf", "gzip", packed(f, "gzip", collector.EncodeForTest(shopTrace(1))))
+	f.Add("/v1/traces", "application/json", "", []byte(jsonBody))
+	f.Add("/v1/metrics", "application/x-protobuf", "", metricsBody(f, 1, 2))
+	f.Add("/v1/logs", "application/json", "", []byte(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}`))
+	f.Fuzz(func(t *testing.T, path, kind, encoding string, body []byte) {
+		dir := t.TempDir()
+		c := start(t, collector.Options{Dir: dir})
+		q := httptest.NewRequest(http.MethodPost, "http://x/", bytes.NewReader(body))
+		q.URL.Path = path
+		q.Header.Set("Content-Type", kind)
+		q.Header.Set("Content-Encoding", encoding)
+		a := httptest.NewRecorder()
+		collector.ReceiverForTest(c).ServeHTTP(a, q)
+		if a.Code >= 500 {
+			t.Fatalf("answered %d: %s", a.Code, a.Body)
+		}
+		live := all(c.Store)
+		for _, s := range live {
+			collector.FirstFailingHop(c.Trace(s.Trace))
+			if n := len(collector.Tree(c.Trace(s.Trace))); n != len(c.Trace(s.Trace)) {
+				t.Fatalf("the tree has %d spans", n)
+			}
+			if s.End.Before(s.Start) || len(s.Message) > 512 && utf8.ValidString(s.Message) {
+				t.Fatalf("span %+v", s)
+			}
+		}
+		if err := collector.WriteOTLP(new(bytes.Buffer), live); err != nil {
+			t.Fatal(err)
+		}
+		c.Edges(time.Time{}, time.Unix(1<<40, 0))
+		if err := c.Close(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		s, torn, err := collector.Load(dir)
+		if err != nil || len(torn) > 0 {
+			t.Fatal(torn, err)
+		}
+		same(t, "spans", all(s), live)
+		if len(s.Metrics()) != len(c.Metrics()) {
+			t.Fatal("other metrics")
+		}
+	})
+}
+
+// Whatever stands in a file, Load returns: a store, or an error that says the
+// file is corrupt.
+func FuzzLoad(f *testing.F) {
+	dir, _ := recorded(f, 2)
+	whole, err := os.ReadFile(filepath.Join(dir, spansFile))
+	if err != nil {
+		f.Fatal(err)
+	}
+	manifest, err := os.ReadFile(filepath.Join(dir, "spans/manifest.json"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole, []byte(nil), false)
+	f.Add(whole, manifest, false)
+	f.Add(whole[:len(whole)-7], manifest, false)
+	f.Add(collector.EncodeForTest(shopTrace(1)), []byte(nil), true)
+	f.Fuzz(func(t *testing.T, spans, manifest []byte, frame bool) {
+		dir := t.TempDir()
+		if frame { // with checksums that are right, to get behind them
+			spans = collector.FrameForTest(spans)
+		}
+		for file, content := range map[string][]byte{
+			spansFile: spans, "metrics/metrics.otlp": []byte("bedlam.otlp/1 metrics\n"), "logs/logs.otlp": []byte("bedlam.otlp/1 logs\n"),
+			"spans/manifest.json": manifest,
+		} {
+			if content == nil {
+				continue
+			}
+			os.MkdirAll(filepath.Dir(filepath.Join(dir, file)), 0o755)
+			if err := os.WriteFile(filepath.Join(dir, file), content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, _, err := collector.Load(dir)
+		if err != nil {
+			if !errors.Is(err, collector.ErrCorrupt) && !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+			return
+		}
+		for _, span := range all(s) {
+			collector.FirstFailingHop(s.Trace(span.Trace))
+		}
+	})
+}
