@@ -1,0 +1,4 @@
+package call
+
+// Patience is patience, for its property test.
+var Patience = patience
