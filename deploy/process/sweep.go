@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 )
@@ -67,6 +66,14 @@ func (b *base) clear(ctx context.Context, all bool) error {
 			return err
 		}
 	}
+	if err := b.empty(all); err != nil {
+		return err
+	}
+	// Whoever was on the way into the folder stands in a removed one now.
+	return k.kill(ctx)
+}
+
+func (b *base) empty(all bool) error {
 	entries, err := os.ReadDir(b.scratch)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -88,25 +95,4 @@ func (b *base) clear(ctx context.Context, all bool) error {
 		return os.Remove(b.scratch)
 	}
 	return nil
-}
-
-// Leftovers returns, in words, what still stands of a run: its processes and
-// its scratch folder. None after a [Engine.Sweep].
-func Leftovers(scratch string) ([]string, error) {
-	real, err := realPath(scratch)
-	if err != nil {
-		return nil, err
-	}
-	all, err := pack{folder: real}.members()
-	if err != nil {
-		return nil, err
-	}
-	var left []string
-	for _, p := range all {
-		left = append(left, fmt.Sprintf("process %d in %s", p.PID, strings.TrimPrefix(p.folder, real)))
-	}
-	if _, err := os.Lstat(real); err == nil {
-		left = append(left, real)
-	}
-	return left, nil
 }
