@@ -136,12 +136,12 @@ type Hypothesis struct {
 
 // A Limit is one line of a hypothesis: a metric of a phase, and its bounds.
 type Limit struct {
-	Metric string   `json:"metric"`          // goodput, failed, degraded, p50, p99, recovery, amplification, …
-	Phase  string   `json:"phase,omitempty"` // baseline, fault or after; fault unless given
-	Class  string   `json:"class,omitempty"` // of requests; empty: all
-	Edge   string   `json:"edge,omitempty"`  // from->to; for metrics of edges
-	Min    *float64 `json:"min,omitempty"`
-	Max    *float64 `json:"max,omitempty"` // seconds for times, shares from 0 to 1
+	Metric string  `json:"metric"`          // goodput, failed, degraded, p50, p99, recovery, amplification, …
+	Phase  string  `json:"phase,omitempty"` // baseline, fault or after; fault unless given
+	Class  string  `json:"class,omitempty"` // of requests; empty: all
+	Edge   string  `json:"edge,omitempty"`  // from->to; for metrics of edges
+	Min    float64 `json:"min"`             // both bounds are included
+	Max    float64 `json:"max"`             // seconds for times, shares from 0 to 1
 }
 
 // A Schedule is everything that a seed decides: a pure function of seed, suite

@@ -64,7 +64,10 @@ func Shop() topology.System {
 			{Name: "bankdb", Tier: "store", Replicas: 1, Protocol: topology.Postgres},
 		},
 		Edges: []topology.Edge{
-			{From: topology.Loader, To: "gateway", Protocol: topology.HTTP, Policy: topology.Policy{Timeout: 3 * second}},
+			// A customer whose connection is refused tries the other gateway; a
+			// request that was sent is never sent again.
+			{From: topology.Loader, To: "gateway", Protocol: topology.HTTP, Policy: topology.Policy{Timeout: 3 * second,
+				Retry: &topology.Retry{Attempts: 2}}},
 			grpc("gateway", "catalog", 300*ms, 3, 64),
 			recommend,
 			grpc("gateway", "cart", 400*ms, 3, 64),

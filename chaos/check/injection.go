@@ -1,6 +1,8 @@
 package check
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -136,8 +138,9 @@ func witnesses(v *view) int {
 // words says a fault with its arguments.
 func words(r chaos.Resolved) string {
 	text := r.Action
-	if len(r.Args) > 0 && string(r.Args) != "null" {
-		text += " " + string(r.Args)
+	var args bytes.Buffer
+	if len(r.Args) > 0 && string(r.Args) != "null" && json.Compact(&args, r.Args) == nil {
+		text += " " + strings.NewReplacer(`"`, "", ":", ": ", ",", ", ").Replace(args.String())
 	}
 	if r.Duration > 0 {
 		text += fmt.Sprintf(" for %s", r.Duration)

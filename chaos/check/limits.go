@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/loadgen"
@@ -55,7 +56,7 @@ func (v *view) holds(l chaos.Limit) (chaos.Verdict, reading) {
 		return chaos.Pass, x
 	case x.value == nil:
 		return chaos.Inconclusive, x
-	case l.Min != nil && *x.value < *l.Min, l.Max != nil && *x.value > *l.Max:
+	case *x.value < l.Min, *x.value > l.Max:
 		return chaos.Fail, x
 	}
 	return chaos.Pass, x
@@ -121,9 +122,9 @@ func figure(metric string, x float64) string {
 		}
 		switch m.Unit {
 		case "share":
-			return fmt.Sprintf("%.2f %%", 100*x)
+			return fmt.Sprintf("%.4g %%", 100*x)
 		case "s":
-			return fmt.Sprintf("%.0f ms", 1000*x)
+			return time.Duration(x * float64(time.Second)).Round(time.Millisecond).String()
 		case "x":
 			return fmt.Sprintf("%.2f x", x)
 		}

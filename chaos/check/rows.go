@@ -1,7 +1,6 @@
 package check
 
 import (
-	"fmt"
 	"math"
 	"slices"
 
@@ -150,17 +149,19 @@ func (v *view) row(metric chaos.Metric, class, edge string) chaos.Row {
 
 // inWords says a limit.
 func inWords(l chaos.Limit) string {
-	bounds := ""
+	least, most := figure(l.Metric, l.Min), figure(l.Metric, l.Max)
+	share := l.Metric == "goodput" || l.Metric == "degraded" || l.Metric == "failed"
+	var text string
 	switch {
-	case l.Min != nil && *l.Min > 0 && l.Max != nil && (l.Metric != "goodput" && l.Metric != "degraded" || *l.Max < 1):
-		bounds = fmt.Sprintf("%g to %g", *l.Min, *l.Max)
-	case l.Min != nil && *l.Min > 0:
-		bounds = fmt.Sprintf("at least %g", *l.Min)
-	case l.Max != nil:
-		bounds = fmt.Sprintf("at most %g", *l.Max)
+	case l.Min <= 0 || l.Metric == "amplification" && l.Min <= 1:
+		text = "at most " + most
+	case share && l.Max >= 1:
+		text = "at least " + least
+	default:
+		text = least + " to " + most
 	}
-	if l.Phase != "" && l.Phase != "fault" {
-		bounds += " " + l.Phase
+	if l.Phase != "fault" && l.Metric != "recovery" {
+		text += " " + l.Phase
 	}
-	return bounds
+	return text
 }

@@ -205,7 +205,7 @@ func (d decoder) limit(n *yaml.Node) (chaos.Limit, error) {
 	if l.Class != "" && !slices.Contains(loadgen.Classes, l.Class) {
 		return l, d.errorf(n, "unknown class %q (want one of %s)", l.Class, strings.Join(loadgen.Classes, ", "))
 	}
-	l.Min, l.Max = &bounds[0], &bounds[1]
+	l.Min, l.Max = bounds[0], bounds[1]
 	return l, nil
 }
 

@@ -42,6 +42,8 @@ func figure(x *float64, unit string) string {
 // duration prints seconds so that three digits say something.
 func duration(s float64) string {
 	switch {
+	case s == 0:
+		return "0 s"
 	case s < 0.01:
 		return fmt.Sprintf("%.2f ms", 1000*s)
 	case s < 1:

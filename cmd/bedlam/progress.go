@@ -23,7 +23,8 @@ type progress struct {
 	mu    sync.Mutex
 	f     *os.File
 	live  bool
-	last  string // the last plain line
+	last  string    // the last plain line
+	said  time.Time // when it was written
 	begun time.Time
 }
 
@@ -45,8 +46,11 @@ func (p *progress) show(s bedlam.Status) {
 		}
 	}
 	if !p.live {
-		if what != p.last {
-			p.last = what
+		// A log wants the milestones: a step that is followed by another
+		// within a second is not one.
+		hurried := s.Step != "" && time.Since(p.said) < time.Second
+		if what != p.last && !hurried {
+			p.last, p.said = what, time.Now()
 			fmt.Fprintf(p.f, "%6.1fs  %s\n", time.Since(p.begun).Seconds(), what)
 		}
 		return
