@@ -48,3 +48,13 @@ func FrameForTest(raw []byte) []byte {
 	}
 	return appendFrame(firstLine(spansSignal), 0, 1, raw, pack)
 }
+
+// NewestForTest returns the n spans that arrived last.
+func NewestForTest(s *Store, n int) []Span {
+	p := s.snapshot()
+	var spans []Span
+	for i := p.n - n; i < p.n; i++ {
+		spans = append(spans, p.span(p.record(i)))
+	}
+	return spans
+}
