@@ -27,6 +27,7 @@ type description struct {
 	Layout   layout                      `json:"layout"`
 	Token    string                      `json:"token"` // of the relay's control port
 	Stores   map[string]postgres.Options `json:"stores"`
+	Owner    identity                    `json:"owner"` // whose keepers they are
 }
 
 // A record is what stands in an instance's state file.

@@ -68,10 +68,14 @@ func (b *base) insist(ctx context.Context, ask func(context.Context) error) erro
 		if unheard := (*url.Error)(nil); err == nil || ctx.Err() != nil || !errors.As(err, &unheard) {
 			return err
 		}
+		r, e := b.record(relayName)
+		if e != nil {
+			return errors.Join(err, e)
+		}
+		if !r.alive() && (!b.desc.Owner.alive() || b.held(relayName)) {
+			return fmt.Errorf("the relay: %w: %w", errGone, err) // and nobody will start it
+		}
 		if time.Now().After(until) {
-			if r, e := b.record(relayName); e == nil && !r.alive() {
-				err = fmt.Errorf("the relay: %w: %w", errGone, err)
-			}
 			return err
 		}
 		if err := wait(ctx, askEvery); err != nil {

@@ -38,6 +38,9 @@ func (e *Engine) Up(ctx context.Context, p deploy.Plan) (_ deploy.System, err er
 	}
 	d := describe(p, lay(p.Topology, ports.ports))
 	f := files{scratch: p.Scratch}
+	if self, err := look(os.Getpid()); err == nil {
+		d.Owner = self.identity
+	}
 	if err := f.make(d); err != nil {
 		ports.release()
 		return nil, fail(err)

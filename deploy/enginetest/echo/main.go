@@ -6,7 +6,7 @@
 //	echo SERVICE     an instance, told by $SHOP_ASSIGNMENT as the shop's are
 //
 // The setting "serve" chooses what an instance serves: http, or gRPC's health
-// and nothing else.
+// and nothing else. It prints the setting "say", and ends with the setting "fail".
 package main
 
 import (
@@ -49,6 +49,9 @@ func run(ctx context.Context, args []string) error {
 	var a topology.Assignment
 	if err := json.Unmarshal([]byte(os.Getenv("SHOP_ASSIGNMENT")), &a); err != nil {
 		return fmt.Errorf("reading the assignment: %w", err)
+	}
+	if text := a.Settings["say"]; text != "" {
+		fmt.Println(text)
 	}
 	if why := a.Settings["fail"]; why != "" {
 		return errors.New(why)
