@@ -113,8 +113,7 @@ func TestRefusedDialIsAReset(t *testing.T) {
 	}
 	ln.Close() // nobody listens there now
 	r := between(t, ln.Addr().String())
-	c := r.dial()
-	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+	if err := first(r.link(ab).Listen); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the caller saw %v, want a reset", err)
 	}
 	eventually(t, "the failure is counted", func() bool { return r.link(ab).DialFailures == 1 })
