@@ -70,7 +70,8 @@ type Generator struct {
 	next    atomic.Int64 // when the next journey is due, -1 if there is none
 
 	quit     <-chan struct{} // the context of Start is done: no further request
-	stop     chan struct{}   // no further journey
+	stop     chan struct{}   // no journey that is due after stopAt
+	stopAt   atomic.Int64
 	stopOnce sync.Once
 	paced    chan struct{} // closed when the last journey has begun
 	journeys sync.WaitGroup
@@ -176,18 +177,19 @@ func (g *Generator) pace(begin time.Duration) {
 			select {
 			case <-timer.C:
 			case <-g.stop:
-				return
 			case <-g.quit:
+			}
+		}
+		select {
+		case <-g.quit:
+			return
+		case <-g.stop:
+			// What was due before the stop begins all the same: a generator that
+			// was late must not hide whom it has kept waiting.
+			if due > time.Duration(g.stopAt.Load()) {
 				return
 			}
-		} else {
-			select {
-			case <-g.stop:
-				return
-			case <-g.quit:
-				return
-			default:
-			}
+		default:
 		}
 		g.arrived.Add(1)
 		g.under.Add(1)
@@ -222,10 +224,13 @@ func (g *Generator) slot(due time.Duration) bool {
 
 func (g *Generator) free() { <-g.slots }
 
-// StopArrivals lets no further journey begin; when it returns, none will.
-// Those under way go on.
+// StopArrivals lets no journey begin that is not due yet; when it returns, no
+// further one will. Those under way go on.
 func (g *Generator) StopArrivals() {
-	g.stopOnce.Do(func() { close(g.stop) })
+	g.stopOnce.Do(func() {
+		g.stopAt.Store(int64(g.now()))
+		close(g.stop)
+	})
 	<-g.paced
 }
 

@@ -271,3 +271,8 @@ func hang(r *http.Request) bool {
 	<-r.Context().Done()
 	return true
 }
+
+// testContext bounds a process that its test may have left alone.
+func testContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), time.Minute)
+}
