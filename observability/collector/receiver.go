@@ -162,7 +162,7 @@ func statusOf(err error) int {
 // refuse answers with an error, in the form that OTLP prescribes.
 func (c *Collector) refuse(w http.ResponseWriter, kind string, code int, err error) {
 	c.refused.Add(1)
-	respond(w, kind, code, &statuspb.Status{Code: int32(codes.InvalidArgument), Message: err.Error()})
+	respond(w, kind, code, &statuspb.Status{Code: int32(codes.InvalidArgument), Message: valid(err.Error())})
 }
 
 func respond(w http.ResponseWriter, kind string, code int, m proto.Message) {
