@@ -37,6 +37,7 @@ func Register(state string, r Run) (*Registration, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registering run %s: %w", r.ID, err)
 	}
+	sweepUnfinished(dir)
 	// Written and locked under another name, then linked: nobody ever sees an
 	// entry that is half written or whose owner has not locked it yet.
 	f, err := os.CreateTemp(dir, ".new-*")
@@ -64,6 +65,17 @@ func Register(state string, r Run) (*Registration, error) {
 		return nil, fmt.Errorf("registering run %s: %w", r.ID, err)
 	}
 	return &Registration{state: state, run: r, file: f}, nil
+}
+
+// sweepUnfinished removes what owners left that died while they registered. A
+// minute is far longer than a living one takes.
+func sweepUnfinished(dir string) {
+	left, _ := filepath.Glob(filepath.Join(dir, ".new-*"))
+	for _, path := range left {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > time.Minute {
+			os.Remove(path)
+		}
+	}
 }
 
 // Run returns the entry.

@@ -66,6 +66,29 @@ func TestRegister(t *testing.T) {
 	}
 }
 
+// TestUnfinished leaves what an owner does that dies while it registers.
+func TestUnfinished(t *testing.T) {
+	state := t.TempDir()
+	register(t, state, "x")
+	old, fresh := filepath.Join(state, "runs", ".new-1"), filepath.Join(state, "runs", ".new-2")
+	for _, path := range []string{old, fresh} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hour := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(old, hour, hour); err != nil {
+		t.Fatal(err)
+	}
+	register(t, state, "y")
+	if _, err := os.Stat(old); !os.IsNotExist(err) {
+		t.Errorf("an old one is left (%v)", err)
+	}
+	if _, err := os.Stat(fresh); err != nil {
+		t.Errorf("one that may be in use is gone: %v", err)
+	}
+}
+
 func TestRegisterRefuses(t *testing.T) {
 	for _, c := range []struct {
 		why string
