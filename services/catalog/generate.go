@@ -63,7 +63,7 @@ func generate(seed uint64, count int) []*catalogpb.Product {
 			Sku:         fmt.Sprintf("P%05d", rank),
 			Rank:        int32(rank),
 			Name:        fmt.Sprintf("%s %s %s", capital(look), material, thing),
-			Description: fmt.Sprintf("A %s %s with %s. %s", look, thing, material, pick(r, on.praise)),
+			Description: fmt.Sprintf("A %s %s, made with %s. %s", look, thing, material, pick(r, on.praise)),
 			Category:    on.category,
 			Price:       price(r, on.typical),
 			Currency:    "EUR",

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/bedlamlab/bedlam/services/catalog/catalogpb"
@@ -42,19 +43,28 @@ type listing struct {
 	category      string
 }
 
-// products reads one page, as the query asks for it.
-func (s *shop) products(ctx context.Context, h http.Header, r *http.Request) (listing, error) {
-	l := listing{limit: 20, category: r.FormValue("category")}
+// parseListing reads which page a query asks for.
+func parseListing(q url.Values) (listing, error) {
+	l := listing{limit: 20, category: q.Get("category")}
 	for name, to := range map[string]*int{"offset": &l.offset, "limit": &l.limit} {
-		text := r.FormValue(name)
+		text := q.Get(name)
 		if text == "" {
 			continue
 		}
 		n, err := strconv.ParseInt(text, 10, 32)
 		if err != nil || n < 0 || name == "limit" && (n < 1 || n > 100) {
-			return l, invalid(name + " is no number, or out of range: offset from 0, limit 1 to 100")
+			return listing{}, invalid(name + " is no number, or out of range: offset from 0, limit 1 to 100")
 		}
 		*to = int(n)
+	}
+	return l, nil
+}
+
+// products reads one page, as the query asks for it.
+func (s *shop) products(ctx context.Context, h http.Header, q url.Values) (listing, error) {
+	l, err := parseListing(q)
+	if err != nil {
+		return l, err
 	}
 	answer, err := s.catalog.List(ctx, &catalogpb.ListRequest{Offset: int32(l.offset), Limit: int32(l.limit), Category: l.category})
 	if err != nil {
@@ -99,7 +109,7 @@ func markStale(h http.Header, stale bool) {
 }
 
 func (s *shop) apiProducts(w http.ResponseWriter, r *http.Request) error {
-	l, err := s.products(r.Context(), w.Header(), r)
+	l, err := s.products(r.Context(), w.Header(), r.URL.Query())
 	if err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func (s *shop) apiHome(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *shop) apiRecommendations(w http.ResponseWriter, r *http.Request) error {
-	products, err := s.related(r.Context(), w.Header(), r.FormValue("sku"))
+	products, err := s.related(r.Context(), w.Header(), r.URL.Query().Get("sku"))
 	if err != nil {
 		return err
 	}

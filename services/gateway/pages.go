@@ -101,7 +101,7 @@ func (l listing) at(offset int) string {
 func (l listing) Category() string { return l.category }
 
 func (s *shop) productsPage(w http.ResponseWriter, r *http.Request) error {
-	l, err := s.products(r.Context(), w.Header(), r)
+	l, err := s.products(r.Context(), w.Header(), r.URL.Query())
 	if err != nil {
 		return err
 	}
