@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -50,6 +51,9 @@ type Telemetry struct {
 // A receiver that does not answer is no error, neither here nor later; Start
 // fails only on an endpoint that is no URL.
 func Start(ctx context.Context, r Resource, endpoint string) (*Telemetry, error) {
+	if err := validate(endpoint); err != nil {
+		return nil, fmt.Errorf("starting telemetry: %w", err)
+	}
 	quietErrors()
 	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
 	res := r.attributes()
@@ -65,6 +69,21 @@ func Start(ctx context.Context, r Resource, endpoint string) (*Telemetry, error)
 		return nil, errors.Join(fmt.Errorf("starting logs to %s: %w", endpoint, err), t.Shutdown(ctx))
 	}
 	return t, nil
+}
+
+// validate is for the exporters, which only log an endpoint they cannot use.
+func validate(endpoint string) error {
+	if endpoint == "" {
+		return nil
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return fmt.Errorf("endpoint: %w", err)
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return fmt.Errorf("endpoint %q: want http://host:port", endpoint)
+	}
+	return nil
 }
 
 // Shutdown sends what has not been sent yet and stops. It takes at most two

@@ -45,6 +45,10 @@ func run(args []string, told string, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "shop %s: reading %s: %v\n", args[0], assignment, err)
 		return 2
 	}
+	if a.Instance.Service != args[0] {
+		fmt.Fprintf(stderr, "shop %s: %s is the assignment of %s, a %s\n", args[0], assignment, a.Instance.Name, a.Instance.Service)
+		return 2
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := serve(ctx, a); err != nil {
