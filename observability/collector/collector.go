@@ -17,10 +17,10 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// DefaultLimit is the limit of a recording on the disk, in bytes. A span of a
-// shop takes about 30 bytes there and 110 in memory (BenchmarkIngest prints
-// both), so the spans' share is some three million of them, half an hour at
-// 1,600 a second, and 350 MB of memory.
+// DefaultLimit is the limit of a recording on the disk, in bytes. A span of
+// the shop takes about 60 bytes there and 100 in memory, so the spans' share
+// is a million and a half of them, half an hour of the shop at its default
+// rate, and 170 MB of memory.
 const DefaultLimit = 128 << 20
 
 // Options say how to collect.

@@ -40,7 +40,11 @@ func draw(t testing.TB, picture string) []collector.Span {
 				s.Attrs = map[string]string{}
 			}
 			k, v, _ := strings.Cut(a, "=")
-			s.Attrs[k] = v
+			if k == "message" {
+				s.Message = strings.ReplaceAll(v, "_", " ")
+			} else {
+				s.Attrs[k] = v
+			}
 		}
 		for _, word := range strings.Fields(text) {
 			switch {

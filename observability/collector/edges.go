@@ -8,11 +8,12 @@ import (
 )
 
 // EdgeStats says how the calls along one edge went. A call here is what left
-// the caller, or would have: an attempt, or a statement of SQL.
+// the caller, or would have: an attempt, or what a database was asked for. A
+// wait for a free connection is not a call.
 type EdgeStats struct {
 	From, To string // services
 	Calls    int    // in all
-	First    int    // first attempts; statements, which bear no attempt, are all first
+	First    int    // first attempts; statements of SQL, which bear no attempt, are all first
 	Retries  int    // further attempts
 	Errors   int    // calls that failed
 	Open     int    // calls that an open breaker kept at home; they are among the errors
@@ -30,7 +31,6 @@ func (e EdgeStats) Name() string { return e.From + "->" + e.To }
 // The figures are taken from the spans themselves, which is exact and, as
 // windows skip what they miss, as fast as a histogram a second would be.
 func (s *Store) Edges(from, to time.Time) []EdgeStats {
-	// Parents are looked for, so the lock is taken for each that is.
 	p := s.snapshot()
 	begin, end := nanos(from), nanos(to)
 	type edge struct{ from, to uint32 }
@@ -39,9 +39,17 @@ func (s *Store) Edges(from, to time.Time) []EdgeStats {
 		took []int64
 	}
 	edges := map[edge]*tally{}
-	open := map[uint32]bool{} // sets of attributes that say so
+	known := map[uint32]marks{} // by set of attributes
 	p.between(begin, end, func(r *record) bool {
-		if r.start < begin || r.kind != Client || r.peer == 0 || r.peerInstance == 0 && r.attempt == 0 || s.within(&p, r) {
+		if r.start < begin || r.kind != Client || r.peer == 0 {
+			return true
+		}
+		m, ok := known[r.attrs]
+		if !ok {
+			m = p.marks(r.attrs)
+			known[r.attrs] = m
+		}
+		if r.attempt == 0 && (!m.sql || s.within(&p, r)) {
 			return true
 		}
 		e := edges[edge{r.service, r.peer}]
@@ -58,15 +66,7 @@ func (s *Store) Edges(from, to time.Time) []EdgeStats {
 		if r.failed {
 			e.Errors++
 		}
-		kept, known := open[r.attrs]
-		if !known {
-			p.eachAttr(r.attrs, func(key, value string) bool {
-				kept = key == "call.breaker" && value == "open"
-				return !kept
-			})
-			open[r.attrs] = kept
-		}
-		if kept {
+		if m.open {
 			e.Open++
 		} else {
 			e.took = append(e.took, r.end-r.start)
@@ -85,10 +85,29 @@ func (s *Store) Edges(from, to time.Time) []EdgeStats {
 	return all
 }
 
+// marks is what a set of attributes says about a call.
+type marks struct {
+	open bool // a breaker kept it at home
+	sql  bool
+}
+
+func (p *snapshot) marks(attrs uint32) (m marks) {
+	p.eachAttr(attrs, func(key, value string) bool {
+		switch key {
+		case "call.breaker":
+			m.open = value == "open"
+		case "db.system.name", "db.system":
+			m.sql = true
+		}
+		return true
+	})
+	return m
+}
+
 // within reports whether a span is a part of another call to the same
 // instance, as the preparation of a statement is of its query.
 func (s *Store) within(p *snapshot, r *record) bool {
-	if r.attempt != 0 || r.parent == (SpanID{}) {
+	if r.parent == (SpanID{}) {
 		return false
 	}
 	s.mu.RLock()

@@ -25,6 +25,7 @@ func TestEdges(t *testing.T) {
 	open := func(s *collector.Span) {
 		s.Error, s.PeerInstance, s.Attrs = true, "", map[string]string{"call.breaker": "open"}
 	}
+	sql := func(s *collector.Span) { s.Attrs = map[string]string{"db.system.name": "postgresql"} }
 	for i := range 100 { // 1 … 100 ms
 		call("gateway", "catalog", 1, 100+float64(i), float64(i+1))
 	}
@@ -32,13 +33,14 @@ func TestEdges(t *testing.T) {
 	call("gateway", "catalog", 3, 160, 0, open)
 	call("gateway", "catalog", 1, 99.9, 500) // started before, still running
 	call("gateway", "catalog", 1, 1100, 500) // started after
-	query := call("cart", "postgres", 0, 300, 4, failed)
-	call("cart", "postgres", 0, 301, 1, func(s *collector.Span) { // the query's own preparation
+	query := call("cart", "postgres", 0, 300, 4, failed, sql)
+	call("cart", "postgres", 0, 301, 1, sql, func(s *collector.Span) { // the query's own preparation
 		s.Parent = query
-		s.Trace = trace(byte((id - 1) % 3))
+		s.Trace = trace(byte((id - 1) % 3)) // the query's
 		s.Trace[0] = 1
 	})
-	c.Add( // neither is a call of its own
+	call("cart", "postgres", 0, 299, 1, failed) // the wait for a connection
+	c.Add(                                      // neither is a call of its own
 		collector.Span{Trace: trace(9), ID: span(1), Service: "catalog", Kind: collector.Server, Start: at(300), End: at(301)},
 		collector.Span{Trace: trace(9), ID: span(2), Service: "catalog", Kind: collector.Client, Start: at(300), End: at(301)},
 	)

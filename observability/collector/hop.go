@@ -1,6 +1,9 @@
 package collector
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // A Hop is where a request failed first.
 type Hop struct {
@@ -149,8 +152,19 @@ func (s *Span) failure() string {
 		return "breaker open"
 	case s.Code != "" && s.Code != "OK" && !(len(s.Code) == 3 && strings.HasPrefix(s.Code, "2")):
 		return s.Code
-	case s.Message != "":
-		return s.Message
 	}
-	return "failed"
+	for _, p := range phrases {
+		if strings.Contains(s.Message, p) {
+			return p
+		}
+	}
+	return cmp.Or(s.Message, "failed")
+}
+
+// phrases are the words in which Go's network code tells what happened, among
+// addresses and ports that are different each time. Calls without a code,
+// such as a connection to a store, are known by them.
+var phrases = []string{
+	"connection refused", "connection reset", "broken pipe", "unexpected EOF", "i/o timeout",
+	"no route to host", "network is unreachable", "context deadline exceeded", "context canceled",
 }

@@ -119,6 +119,12 @@ func TestFirstFailingHop(t *testing.T) {
 		        checkout->inventory #1 ✗ UNAVAILABLE
 		          inventory ✗ UNAVAILABLE
 		            inventory->postgres ✗ 57P01`, "checkout->payment", "UNAVAILABLE"},
+		"a store is not there": {`
+		loader->gateway ✗ 500
+		  gateway ✗ 500
+		    gateway->cart #1 ✗ UNAVAILABLE
+		      cart ✗ UNAVAILABLE
+		        cart->postgres ✗ -- message=127.0.0.1:20076:_connection_refused`, "cart->postgres", "connection refused"},
 		"a callee fails by itself: its edge": {`
 		loader->gateway ✗ 500
 		  gateway ✗ 500
