@@ -56,6 +56,11 @@
 //   - Bytes that the kernel has taken are on the wire: a rule does not call them
 //     back. If a peer does not read, a splice may hold up to 1 MiB (its pipe)
 //     that it delivers, when the peer reads again, before the rule's turn.
+//   - The sockets on both sides are the relay's own: a TCP keepalive is answered
+//     by its kernel, cut or not. What notices a cut is what the parties send
+//     themselves: requests, and the pings of gRPC.
+//   - An idle connection holds six descriptors: two sockets and the pipe of each
+//     splice.
 //   - 4 MiB for each direction of a connection is what a Linux sender keeps
 //     unacknowledged at the most with its standard tcp_wmem, so a delayed link
 //     carries as much here as it would for real: 4 MiB for each delay, 40 MiB/s

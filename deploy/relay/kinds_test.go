@@ -327,3 +327,43 @@ func TestDrawsRepeat(t *testing.T) {
 		t.Errorf("seeds 1 and 2 both drew\n%s", first)
 	}
 }
+
+// A splice that is stuck in a callee that does not read cannot be called back,
+// but the rule is in force behind it: what the callee reads ends early, and
+// goes on when the rule goes.
+func TestShapeBehindAStuckSplice(t *testing.T) {
+	callees := make(chan *net.TCPConn, 1)
+	r := between(t, serve(t, func(c *net.TCPConn) { callees <- c }))
+	c := r.dial()
+	io.WriteString(c, "x")
+	callee := <-callees
+	want(t, callee, "x")
+	sent := 1
+	c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+	for block := make([]byte, 1<<20); ; {
+		n, err := c.Write(block)
+		if sent += n; err != nil {
+			break // every buffer on the way is full
+		}
+	}
+	r.shape(rule("cut", "partition", "to", ""))
+	read := 1
+	b := make([]byte, 1<<20)
+	for {
+		callee.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+		n, err := callee.Read(b)
+		if read += n; err != nil {
+			break
+		}
+	}
+	if e := r.evidence(ab, "cut"); e.Bytes == 0 {
+		t.Errorf("the cut has withheld nothing; %d bytes of %d were read", read, sent)
+	}
+	r.unshape("cut")
+	c.CloseWrite()
+	callee.SetReadDeadline(time.Now().Add(patience))
+	rest, err := io.Copy(io.Discard, callee)
+	if err != nil || read+int(rest) != sent {
+		t.Errorf("read %d and %d bytes of %d, %v", read, rest, sent, err)
+	}
+}
