@@ -33,7 +33,7 @@ type system struct {
 	once sync.Once // ends it
 	left error     // what its end could not do
 
-	telling sync.Mutex // events go out one at a time
+	telling sync.Mutex // events and progress go out one at a time
 
 	opening sync.Mutex
 	up      map[string]bool // instances that accept connections
@@ -111,9 +111,12 @@ func (s *system) tell(kind, instance, detail string) {
 }
 
 func (s *system) progress(text string) {
-	if s.plan.Progress != nil {
-		s.plan.Progress(text)
+	if s.plan.Progress == nil {
+		return
 	}
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	s.plan.Progress(text)
 }
 
 // lastLines returns the end of a log, for an error's text.

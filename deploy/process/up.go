@@ -163,6 +163,7 @@ func (s *system) start(ctx context.Context) error {
 	if err := s.await(ctx, s.relay); err != nil {
 		return err
 	}
+	began := time.Now()
 	for _, u := range s.units {
 		u.kept = true
 		go func() {
@@ -175,25 +176,44 @@ func (s *system) start(ctx context.Context) error {
 			u.keep(s.life)
 		}()
 	}
-	began := time.Now()
-	for n, u := range s.units {
-		if err := s.await(ctx, u); err != nil {
-			return err
-		}
-		s.progress(fmt.Sprintf("%d of %d instances are ready", n+1, len(s.units)))
+	if err := s.await(ctx, s.units...); err != nil {
+		return err
 	}
 	s.progress(fmt.Sprintf("%d instances are ready after %s", len(s.units), time.Since(began).Round(time.Millisecond)))
 	return nil
 }
 
-// await waits for u's first readiness, or for the first unit that gives up.
-func (s *system) await(ctx context.Context, u *unit) error {
-	select {
-	case <-u.born:
-		return nil
-	case gone := <-s.hopeless:
-		return fmt.Errorf("%s does not start: %w%s", gone.unit.name, gone.why, lastLines(gone.unit.log))
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for %s: %w%s", u.name, context.Cause(ctx), lastLines(u.log))
+// await waits for the first readiness of each, or for the first unit that gives up.
+func (s *system) await(ctx context.Context, units ...*unit) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ready := make(chan *unit)
+	for _, u := range units {
+		go func() {
+			select {
+			case <-u.born:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case ready <- u:
+			case <-ctx.Done():
+			}
+		}()
 	}
+	missing := slices.Clone(units)
+	for len(missing) > 0 {
+		select {
+		case u := <-ready:
+			missing = slices.DeleteFunc(missing, func(m *unit) bool { return m == u })
+			if len(units) > 1 {
+				s.progress(fmt.Sprintf("%d of %d instances are ready", len(units)-len(missing), len(units)))
+			}
+		case gone := <-s.hopeless:
+			return fmt.Errorf("%s does not start: %w%s", gone.unit.name, gone.why, lastLines(gone.unit.log))
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w%s", missing[0].name, context.Cause(ctx), lastLines(missing[0].log))
+		}
+	}
+	return nil
 }
