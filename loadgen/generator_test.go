@@ -170,9 +170,9 @@ func TestJourneysAreTheirOwn(t *testing.T) {
 		}
 		bad.mu.Lock()
 		n++
-		fails := n%3 == 0
+		fails, wait := n%3 == 0, time.Duration(n%7)*50*time.Millisecond
 		bad.mu.Unlock()
-		time.Sleep(time.Duration(n%7) * 50 * time.Millisecond)
+		time.Sleep(wait)
 		if fails {
 			w.WriteHeader(500)
 		}

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// The history file
+// Schema is what this version writes into a history's header. The file it
+// names:
 //
 //	file    = magic frame(header) { frame(requests) } frame(end)
 //	magic   = "bedlam\x00\x01", 8 bytes
@@ -33,8 +34,6 @@ import (
 // with a sound head reaches past the end) is told from one that was damaged.
 // A file is complete only with its end frame, and only if nothing was lost.
 // Rows stand in the order in which the requests were done.
-
-// Schema is what this version writes into a history's header.
 const Schema = "bedlam.history/1"
 
 const magic = "bedlam\x00\x01"

@@ -234,12 +234,11 @@ func TestRealStall(t *testing.T) {
 		}
 		return false
 	}
-	l := &ledger{}
-	g, err := loadgen.Start(t.Context(), loadgen.Config{Run: "r", Rate: 200, Gateways: gateways(t, s, 2), Recorder: l, Timeout: time.Minute, Start: time.Now()})
+	l, begin := &ledger{}, time.Now()
+	g, err := loadgen.Start(t.Context(), loadgen.Config{Run: "r", Rate: 200, Gateways: gateways(t, s, 2), Recorder: l, Timeout: time.Minute, Start: begin})
 	if err != nil {
 		t.Fatal(err)
 	}
-	begin := time.Now()
 	for g.Live().Total.Good < 100 {
 		time.Sleep(time.Millisecond)
 	}

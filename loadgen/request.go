@@ -1,6 +1,23 @@
 // Package loadgen asks a shop for things as its customers would: journeys
 // arrive at their own rate whatever the shop does (an open loop), each request
 // is traced and its latency is counted from the time at which it was due.
+//
+//	arrivals ──▶ script ──▶ step ──▶ step ──▶ …      one goroutine a journey
+//	(seed)       (seed,     │ due │ sent │ done
+//	              ordinal)  └─────┴──────┴─────▶ Request ──▶ Recorder, board, span
+//	                          lag   shop's time
+//
+// To make load, [Start] a [Generator]; [Generator.Live] says how it fares now,
+// [Generator.Drain] ends it. To keep a record of it, [Create] a [Writer] and
+// give it as the Recorder; [Read] gives the record back, [Open] does so frame
+// by frame, [Export] as JSON. To find how much a shop holds, [Saturate] it. To
+// see what a seed means without a shop, ask [NewArrivals] and [NewPlanner].
+//
+// Latency counts from Due, so whoever was kept waiting counts as waiting,
+// whether the shop was slow or the generator late; Lag tells the two apart. A
+// request of which a byte may have left is never sent again. A write without an
+// answer is Unknown; a read without one is Failed, since a read has no effect
+// that could be unknown.
 package loadgen
 
 import "time"
