@@ -97,7 +97,7 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 // BenchmarkIngest sends batches as the SDKs do, 512 spans each, over loopback.
-// It reports the CPU time of a span with the sending side included, and what a
+// It reports the time of a span with the sending side included, and what a
 // span takes in memory and on the disk.
 func BenchmarkIngest(b *testing.B) {
 	c, err := collector.Start(context.Background(), collector.Options{Dir: b.TempDir(), Limit: 1 << 40})

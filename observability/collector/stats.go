@@ -29,12 +29,13 @@ type Stats struct {
 // Torn says what is missing from the spans, one sentence each; nothing for a
 // whole record.
 func (s Stats) Torn() []string {
-	var torn []string
-	if s.Dropped > 0 && s.Disk == "" {
-		torn = append(torn, fmt.Sprintf("spans: %d of %d dropped above the limit, or faster than the disk takes them", s.Dropped, s.Received))
+	switch missing := s.Dropped + s.Lost; {
+	case s.Disk != "" && missing > 0:
+		return []string{fmt.Sprintf("spans: %d of %d not on the disk: %s", missing, s.Received, s.Disk)}
+	case s.Disk != "":
+		return []string{"the disk failed: " + s.Disk}
+	case missing > 0:
+		return []string{fmt.Sprintf("spans: %d of %d dropped above the limit, or faster than the disk takes them", missing, s.Received)}
 	}
-	if s.Disk != "" {
-		torn = append(torn, fmt.Sprintf("spans: %d of %d not on the disk: %s", s.Dropped+s.Lost, s.Received, s.Disk))
-	}
-	return torn
+	return nil
 }
