@@ -183,6 +183,7 @@ func (r *run) liftOne(ctx context.Context, f *live) error {
 	write(chaos.Lifting, "")
 	ctx, cancel := context.WithTimeout(ctx, liftMost)
 	defer cancel()
+	var last error // that was not only the end of the patience
 	for written := false; ; {
 		err := f.fault.Lift(ctx, r.System)
 		if err == nil && !written {
@@ -198,9 +199,12 @@ func (r *run) liftOne(ctx context.Context, f *live) error {
 			write(chaos.LiftProven, saw)
 			return unwritten
 		}
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
 		if sleep(ctx, tick) != nil {
-			write(chaos.LiftFailed, err.Error())
-			return errors.Join(fmt.Errorf("%w: %s: %w", ErrNotLifted, f.ID, err), unwritten)
+			write(chaos.LiftFailed, last.Error())
+			return errors.Join(fmt.Errorf("%w: %s: %w", ErrNotLifted, f.ID, last), unwritten)
 		}
 	}
 }
