@@ -30,7 +30,15 @@ func TestCrashAtEveryStep(t *testing.T) {
 		}
 	}
 	answered := make(chan map[string]*checkoutpb.Placed, 1)
-	go func() { answered <- s.placeAll(all, client, s.run(2)) }()
+	heir := s.run(2)
+	go func() {
+		answered <- s.place(all, func(_, try int) checkoutpb.CheckoutClient {
+			if try == 0 {
+				return client
+			}
+			return heir
+		})
+	}()
 	for _, f := range faults {
 		s.world.awaitMet(f, 1)
 	}

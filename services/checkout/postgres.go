@@ -20,20 +20,20 @@ const (
 
 	beginSaga = `INSERT INTO sagas (saga, order_id, key, cart, customer, card, cart_version, lines, currency, total,
 			state, step, reason, trace, owner, lease_until)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, now() + $16)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, now() + $16::interval)
 		ON CONFLICT DO NOTHING`
 
 	findSaga = `SELECT ` + columns + ` FROM sagas WHERE key = $1`
 
 	// moveSaga is the fence: it changes nothing if another owner has come.
 	moveSaga = `UPDATE sagas SET state = $3, step = $4, reason = $5, failures = 0,
-			lease_until = now() + $6, updated_at = now()
+			lease_until = now() + $6::interval, updated_at = now()
 		WHERE saga = $1 AND epoch = $2`
 
-	putDown = `UPDATE sagas SET failures = $3, lease_until = now() + $4, updated_at = now()
+	putDown = `UPDATE sagas SET failures = $3, lease_until = now() + $4::interval, updated_at = now()
 		WHERE saga = $1 AND epoch = $2`
 
-	renewLeases = `UPDATE sagas SET lease_until = now() + $3
+	renewLeases = `UPDATE sagas SET lease_until = now() + $3::interval
 		FROM unnest($1::text[], $2::bigint[]) AS mine (saga, epoch)
 		WHERE sagas.saga = mine.saga AND sagas.epoch = mine.epoch AND state IN ('running', 'compensating')
 		RETURNING sagas.saga`
@@ -42,9 +42,9 @@ const (
 	// down, because the way from there may be open where ours is not.
 	takeOver = `WITH left_behind AS (
 			SELECT saga AS id FROM sagas
-			WHERE state IN ('running', 'compensating') AND lease_until <= now() AND (owner <> $1 OR lease_until <= now() - $4)
+			WHERE state IN ('running', 'compensating') AND lease_until <= now() AND (owner <> $1 OR lease_until <= now() - $4::interval)
 			ORDER BY lease_until LIMIT $2 FOR UPDATE SKIP LOCKED)
-		UPDATE sagas SET owner = $1, epoch = epoch + 1, lease_until = now() + $3, updated_at = now()
+		UPDATE sagas SET owner = $1, epoch = epoch + 1, lease_until = now() + $3::interval, updated_at = now()
 		FROM left_behind WHERE saga = id
 		RETURNING ` + columns
 )

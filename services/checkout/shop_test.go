@@ -90,8 +90,15 @@ func (p purchase) request() *checkoutpb.PlaceRequest {
 }
 
 // placeAll places purchases side by side, as patient customers do: those who
-// get an error ask again with the same key. It returns the last answers by key.
+// get an error ask another replica with the same key. The purchases are spread
+// over the replicas. It returns the answers by key.
 func (s *shop) placeAll(purchases []purchase, replicas ...checkoutpb.CheckoutClient) map[string]*checkoutpb.Placed {
+	s.t.Helper()
+	return s.place(purchases, func(purchase, try int) checkoutpb.CheckoutClient { return replicas[(purchase+try)%len(replicas)] })
+}
+
+// place places purchases at the replicas that pick picks.
+func (s *shop) place(purchases []purchase, pick func(purchase, try int) checkoutpb.CheckoutClient) map[string]*checkoutpb.Placed {
 	s.t.Helper()
 	for _, p := range purchases {
 		s.world.fillCart(p.key)
@@ -103,8 +110,8 @@ func (s *shop) placeAll(purchases []purchase, replicas ...checkoutpb.CheckoutCli
 		work.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), awaitLimit)
 			defer cancel()
-			for try := i; ; try++ {
-				answer, err := replicas[try%len(replicas)].Place(ctx, p.request())
+			for try := 0; ; try++ {
+				answer, err := pick(i, try).Place(ctx, p.request())
 				if err == nil {
 					mu.Lock()
 					defer mu.Unlock()

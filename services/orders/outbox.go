@@ -33,7 +33,7 @@ const (
 				SELECT FROM outbox AS earlier WHERE earlier.order_id = o.order_id
 				AND earlier.seq < o.seq AND earlier.published_at IS NULL)
 			ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-		UPDATE outbox SET due_at = now() + $2, attempts = attempts + 1 FROM due WHERE outbox.id = due.id
+		UPDATE outbox SET due_at = now() + $2::interval, attempts = attempts + 1 FROM due WHERE outbox.id = due.id
 		RETURNING event, order_id, type, payload::text, trace, attempts`
 
 	// markShipped is asked only after shipping has answered. Whoever of two
@@ -47,7 +47,7 @@ const (
 		INSERT INTO transitions (order_id, seq, from_state, to_state)
 		SELECT order_id, transitions, 'PAID', 'SHIPPED' FROM moved`
 
-	putOff = `UPDATE outbox SET due_at = now() + $2 WHERE event = $1 AND published_at IS NULL`
+	putOff = `UPDATE outbox SET due_at = now() + $2::interval WHERE event = $1 AND published_at IS NULL`
 )
 
 // take takes up to n due events for the length of the lease.
