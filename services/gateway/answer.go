@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -102,9 +103,11 @@ func writeJSON(w http.ResponseWriter, code int, value any) {
 		http.Error(w, `{"error":"internal","message":"the answer could not be written"}`, http.StatusInternalServerError)
 		return
 	}
+	body = append(body, '\n')
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(code)
-	_, _ = w.Write(append(body, '\n')) // whoever hung up does not read errors either
+	_, _ = w.Write(body) // whoever hung up does not read errors either
 }
 
 // degrade declares that an answer is a lesser one.

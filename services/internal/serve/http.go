@@ -95,7 +95,9 @@ func (e *Env) recovered(inner http.Handler) http.Handler {
 				panic(p)
 			default:
 				e.Log.ErrorContext(r.Context(), "panic", "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-				http.Error(w, `{"error":"internal","message":"the shop made a mistake"}`, http.StatusInternalServerError)
+				w.Header().Set("Content-Type", "application/json; charset=utf-8")
+				w.WriteHeader(http.StatusInternalServerError)
+				fmt.Fprintln(w, `{"error":"internal","message":"the shop made a mistake"}`)
 			}
 		}()
 		inner.ServeHTTP(w, r)

@@ -110,11 +110,7 @@ func TestTheStoreIsWaitedFor(t *testing.T) {
 		}
 	})
 	t.Run("until it is there", func(t *testing.T) {
-		go func() {
-			// Nobody is there for the first tries.
-			time.Sleep(200 * time.Millisecond)
-			forward(t, later, real)
-		}()
+		forward(t, later, real, 3)
 		c, _ := start(t, s, a)
 		if err := get(t, c); err != nil {
 			t.Error(err)
