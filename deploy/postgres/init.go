@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 )
 
 // Init makes o.Dir and the data folder in it, ready for [Install.Command]. A
@@ -61,10 +62,17 @@ func (i *Install) fill(ctx context.Context, dir string) error {
 // it; Provision removes the file when it has set another.
 func firstPassword(dir string) string { return filepath.Join(dir, "first-password") }
 
+// lastWords is how long a Wait for the postmaster goes on reading its log when
+// it has ended: its orphans hold on to the pipe, and a frozen one for ever.
+const lastWords = 100 * time.Millisecond
+
 // Command returns the postmaster of an initialised folder, not yet started:
 // under the right account, in a process group of its own, its log on standard
 // error. It may be started again and again, each time with a new Command;
-// before each start see [Install.Settle]. It ends on [FastShutdown].
+// before each start see [Install.Settle]. It ends on [FastShutdown]. Wait
+// returns when the postmaster has ended, whether or not its children have.
 func (i *Install) Command(o Options) *exec.Cmd {
-	return i.runner(o.Dir).command(context.Background(), filepath.Join(i.Bin, "postgres"), "-D", Data(o.Dir))
+	cmd := i.runner(o.Dir).command(context.Background(), filepath.Join(i.Bin, "postgres"), "-D", Data(o.Dir))
+	cmd.WaitDelay = lastWords
+	return cmd
 }

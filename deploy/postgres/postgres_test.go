@@ -98,13 +98,3 @@ func show(t *testing.T, c *pgx.Conn, sql string) string {
 	}
 	return got
 }
-
-func TestDurabilityIsNeverTraded(t *testing.T) {
-	in, dir := install(t)
-	c := open(t, start(t, in, options(t, dir)), "payment")
-	for _, name := range []string{"fsync", "synchronous_commit", "full_page_writes", "data_checksums"} {
-		if got, want := show(t, c, "SHOW "+name), "on"; got != want {
-			t.Errorf("%s = %s, want %s", name, got, want)
-		}
-	}
-}

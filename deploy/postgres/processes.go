@@ -43,7 +43,7 @@ func Kill(dir string) error {
 // removes that life's lock file and shared memory, so that a start does not
 // fail with "lock file already exists" or "pre-existing shared memory block is
 // still in use". It kills nothing: a postmaster's children see that it died
-// and leave, except one in the middle of a query, which [Kill] ends.
+// and leave, except one that computes or is frozen, which [Kill] ends.
 func (i *Install) Settle(ctx context.Context, o Options) error {
 	for {
 		pids, err := Processes(o.Dir)

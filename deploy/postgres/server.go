@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 )
@@ -23,6 +24,7 @@ type Server struct {
 // password is replaced by a random one; see [Server.Options]. The server's own
 // log goes to log, which may be nil. On error nothing is left running.
 func (i *Install) Start(ctx context.Context, o Options, log io.Writer) (*Server, error) {
+	o.Roles = slices.Clone(o.Roles) // the caller may go on to change its own
 	if o.Password == "" {
 		o.Password = rand.Text()
 	}

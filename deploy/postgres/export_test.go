@@ -1,0 +1,24 @@
+package postgres
+
+import "context"
+
+// FindAt is Find from the download alone, at another mirror.
+func FindAt(ctx context.Context, cache, mirror string) (*Install, error) {
+	who, err := account()
+	if err != nil {
+		return nil, err
+	}
+	return (&finder{account: who, cache: cache, progress: func(string) {}, mirror: mirror}).find(ctx, []Source{Download})
+}
+
+// Needs is needs.
+func Needs(text, from string) []string { return needs(text, from) }
+
+// Release is parseRelease.
+func Release(text string) string { return parseRelease(text) }
+
+// LockFile is parseLockFile.
+func LockFile(text string) (pid int, s *Segment) {
+	l := parseLockFile(text)
+	return l.pid, l.segment
+}
