@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,13 +66,40 @@ func parseLockFile(text string) lockFile {
 // has left behind; nil if there is none in the kernel any more.
 func Residue(dir string) (*Segment, error) {
 	l, err := readLockFile(dir)
-	if err != nil || l.segment == nil {
+	if err != nil {
 		return nil, err
 	}
-	if _, ok := l.segment.stat(); !ok {
-		return nil, nil
+	if l.segment != nil {
+		if _, ok := l.segment.stat(); ok {
+			return l.segment, nil
+		}
 	}
-	return l.segment, nil
+	return unwritten(dir), nil
+}
+
+// unwritten finds the segment of a server that was killed at its start, after
+// it had made the segment and before it wrote that down: the first key that a
+// server tries is its data folder's inode. Only one that nobody is attached to
+// and that belongs to the folder's owner is taken for it; such a one is of no
+// use to anybody.
+func unwritten(dir string) *Segment {
+	info, err := os.Stat(Data(dir))
+	if err != nil {
+		return nil
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	s := Segment{Key: int(int32(st.Ino))}
+	if s.ID, err = unix.SysvShmGet(s.Key, 0, 0); err != nil {
+		return nil
+	}
+	var d unix.SysvShmDesc
+	if _, err := unix.SysvShmCtl(s.ID, unix.IPC_STAT, &d); err != nil || d.Nattch > 0 || d.Perm.Uid != st.Uid {
+		return nil
+	}
+	return &s
 }
 
 // stat returns how many processes are attached, and whether the segment is

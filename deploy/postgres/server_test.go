@@ -101,6 +101,32 @@ func TestKilledServerKeepsWhatItPromisedAndLeavesNothing(t *testing.T) {
 	}
 }
 
+// TestSegmentThatNobodyWroteDown loses the line of the lock file, as a SIGKILL
+// in the middle of a start does.
+func TestSegmentThatNobodyWroteDown(t *testing.T) {
+	in, dir := install(t)
+	o := options(t, dir)
+	start(t, in, o)
+	want, err := postgres.Residue(o.Dir)
+	if err != nil || want == nil {
+		t.Fatalf("segment %v, error %v", want, err)
+	}
+	if err := postgres.Kill(o.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(postgres.Data(o.Dir), "postmaster.pid")); err != nil {
+		t.Fatal(err)
+	}
+	got, err := postgres.Residue(o.Dir)
+	if err != nil || got == nil || *got != *want {
+		t.Errorf("segment %v, error %v; want %v", got, err, want)
+	}
+	if err := postgres.Clean(o.Dir); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, o.Dir)
+}
+
 // TestOrphans kills the postmaster alone while a session is frozen: the orphan
 // holds on to the shared memory, and a start has to wait for it.
 func TestOrphans(t *testing.T) {
