@@ -48,7 +48,7 @@ func Saturate(ctx context.Context, c Config, from, to float64, limit time.Durati
 		return 0, fmt.Errorf("saturate: from %v to %v journeys a second under %v: want 0 < from ≤ to and a limit above 0", from, to, limit)
 	}
 	s := saturation{c: c, limit: limit}
-	good, bad := 0.0, math.Inf(1)
+	var good, bad float64 // the highest that held, the lowest that did not
 	var why error
 	for at := from; ; at = min(at*growth, to) {
 		if why, err = s.holds(ctx, at); err != nil {

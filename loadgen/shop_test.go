@@ -156,7 +156,6 @@ func reply(w http.ResponseWriter, status int, body any) {
 // A pipe is a network of its own, without sockets, so that it can stand in a
 // bubble of fake time. It listens by address.
 type pipe struct {
-	mu      sync.Mutex
 	conns   map[string]chan net.Conn
 	servers []*http.Server
 	all     sync.WaitGroup

@@ -56,7 +56,6 @@ func newPeer(to topology.Peer, b *topology.Breaker, log *slog.Logger) (*peer, er
 		grpc.WithNoProxy(),
 		grpc.WithReadBufferSize(bufferSize),
 		grpc.WithWriteBufferSize(bufferSize),
-		grpc.WithSharedWriteBuffer(true),
 	)
 	if err != nil {
 		return nil, err

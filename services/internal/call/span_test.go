@@ -42,7 +42,7 @@ func traced(t *testing.T, c healthpb.HealthClient, kind trace.SpanKind, want int
 func value(s sdktrace.ReadOnlySpan, key string) string {
 	for _, a := range s.Attributes() {
 		if string(a.Key) == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""

@@ -55,7 +55,6 @@ func newGRPC(life context.Context, e *Env, s Service) (*grpcFront, error) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveFloor, PermitWithoutStream: true}),
 		grpc.ReadBufferSize(bufferSize),
 		grpc.WriteBufferSize(bufferSize),
-		grpc.SharedWriteBuffer(true),
 	)
 	if err := s.Register(life, e, f.server); err != nil {
 		return nil, err
