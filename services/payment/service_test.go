@@ -41,6 +41,9 @@ func TestTwoLedgersAgree(t *testing.T) {
 		clients[i] = paymentpb.NewPaymentClient(servetest.Dial(t, address))
 	}
 
+	// Ten times what everything takes on a slow machine, the resolver included.
+	limit, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	const customers, orders = 8, 10
 	half := make(chan struct{}) // closed when the bank is to restart
 	var passed sync.WaitGroup
@@ -60,10 +63,10 @@ func TestTwoLedgersAgree(t *testing.T) {
 				}
 				client, other := clients[i%2], clients[(i+1)%2]
 				var both sync.WaitGroup
-				both.Go(func() { expect(t, "capture", call(t, client.Capture, ask)) })
+				both.Go(func() { expect(t, "capture", call(limit, client.Capture, ask)) })
 				if i%3 == 0 { // the saga gave up on it
 					both.Go(func() {
-						expect(t, "refund", call(t, other.Refund, &paymentpb.RefundRequest{Key: key, Order: "o-" + key}))
+						expect(t, "refund", call(limit, other.Refund, &paymentpb.RefundRequest{Key: key, Order: "o-" + key}))
 					})
 				}
 				both.Wait()
@@ -77,8 +80,6 @@ func TestTwoLedgersAgree(t *testing.T) {
 	wg.Wait()
 
 	ours, theirs := connect(t, store), connect(t, bankStore)
-	limit, cancel := context.WithTimeout(t.Context(), time.Minute) // ten times what the resolver may take
-	defer cancel()
 	for open := 1; open > 0; {
 		// Refunds whose capture is done are unsettled as well: the books tell.
 		err := ours.QueryRow(limit, `SELECT count(*) FROM payment.charges
@@ -104,14 +105,14 @@ func TestTwoLedgersAgree(t *testing.T) {
 }
 
 // call asks until the answer is plain, as the saga does.
-func call[Q, A any, O any](t *testing.T, f func(context.Context, Q, ...O) (A, error), ask Q) error {
+func call[Q, A any, O any](limit context.Context, f func(context.Context, Q, ...O) (A, error), ask Q) error {
 	for {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(limit, 2*time.Second)
 		_, err := f(ctx, ask)
 		cancel()
 		switch status.Code(err) {
 		case codes.Unavailable, codes.DeadlineExceeded, codes.Aborted, codes.ResourceExhausted:
-			if t.Context().Err() != nil {
+			if limit.Err() != nil {
 				return err
 			}
 		default:
