@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -36,17 +37,33 @@ func CacheDir() (string, error) {
 		}
 		dir = filepath.Join(base, "bedlam")
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := public(dir); err != nil {
 		return "", fmt.Errorf("cache folder (set BEDLAM_CACHE to another): %w", err)
 	}
 	return dir, nil
+}
+
+// public creates a folder, and its parents, that others may read, whatever
+// root's umask says: the server's account has to. Those that are there already
+// are left as they are.
+func public(dir string) error {
+	if exists(dir) {
+		return nil
+	}
+	if err := public(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return os.Chmod(dir, 0o755)
 }
 
 // lock holds dir's lock file called name, so that two processes never make the
 // same cached thing at once. It waits for the other one until ctx is done;
 // waiting, if not nil, is called once when it has to.
 func lock(ctx context.Context, dir, name string, waiting func()) (release func(), err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := public(dir); err != nil {
 		return nil, fmt.Errorf("cache folder: %w", err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, name+".lock"), os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o644)

@@ -58,7 +58,7 @@ func (f *finder) copied(ctx context.Context, bin string, why error) (*Install, e
 				return fmt.Errorf("copying %s: %w", from, err)
 			}
 		}
-		return nil
+		return readable(temp)
 	})
 	if err != nil {
 		return nil, err
@@ -68,4 +68,19 @@ func (f *finder) copied(ctx context.Context, bin string, why error) (*Install, e
 		libs = lib
 	}
 	return f.try(ctx, filepath.Join(dir, rel), libs)
+}
+
+// readable lets everybody read what is below dir, and run what its owner can.
+func readable(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		mode := info.Mode().Perm()
+		return os.Chmod(path, mode|mode&0o500>>3|mode&0o500>>6)
+	})
 }

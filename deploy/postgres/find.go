@@ -69,6 +69,9 @@ func Find(ctx context.Context, cache string, progress func(string), from ...Sour
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
+	if err := (&Install{Account: who}).Reaches(cache); err != nil {
+		return nil, fmt.Errorf("postgres: cache folder (set BEDLAM_CACHE to another): %w", err)
+	}
 	return (&finder{account: who, cache: cache, progress: progress}).find(ctx, from)
 }
 

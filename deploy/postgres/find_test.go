@@ -160,9 +160,11 @@ func TestUnreadableBinariesAreCopied(t *testing.T) {
 	}
 	in, dir := install(t)
 	root, _, ok := strings.Cut(in.Bin, "/lib/postgresql/")
-	if !ok {
-		t.Skipf("knows Debian's layout only, and this is %s", in.Bin)
+	if !ok || in.Source != postgres.System {
+		t.Skipf("needs an installed PostgreSQL in Debian's layout, and this is %s", in.Bin)
 	}
+	old := syscall.Umask(0o077) // a careful root's
+	defer syscall.Umask(old)
 	hidden := filepath.Join(dir, "hidden")
 	if err := os.Mkdir(hidden, 0o700); err != nil {
 		t.Fatal(err)
@@ -213,6 +215,9 @@ func TestReaches(t *testing.T) {
 	}
 	if err == nil || !strings.Contains(err.Error(), closed) {
 		t.Errorf("error %v, want one that names %s", err, closed)
+	}
+	if _, err := postgres.Find(t.Context(), closed, nil); err == nil || !strings.Contains(err.Error(), "BEDLAM_CACHE") {
+		t.Errorf("a closed cache: error %v, want one that says how to choose another", err)
 	}
 	o := options(t, closed)
 	if err := in.Init(t.Context(), o); err == nil || !strings.Contains(err.Error(), closed) {
