@@ -30,6 +30,19 @@ up: build ## start the shop and its customers, until Ctrl-C  [ENGINE=process]
 test: build ## run all tests (under 12 minutes on 2 cores)
 	go test -race -shuffle=on ./...
 
+.PHONY: bench
+bench: build ## measure the shop: start, memory, the rate that it holds
+	@bin/bedlam bench
+
+.PHONY: verify-verdict
+verify-verdict: build ## ten seeds of the shop as it is, harmless patches and defects (about 2 h; goes on where it was)
+	@bin/bedlam verify --seeds 10
+
+.PHONY: verify-sample
+verify-sample: build ## one seed of each of verify-verdict's subjects (about 8 minutes)
+	@bin/bedlam verify --seeds 1 --results $$(mktemp -d)/verdict.jsonl clean
+	@bin/bedlam verify --seeds 1 --suite smoke --results $$(mktemp -d)/verdict.jsonl $$(bin/bedlam list patches | cut -d' ' -f1)
+
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, go.mod tidy, contracts
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not gofmt'ed:"; echo "$$out"; exit 1; }

@@ -43,6 +43,13 @@ var lists = map[string]func() ([]Item, error){
 		}
 		return items, nil
 	},
+	"patches": func() (items []Item, err error) {
+		all, err := Patches()
+		for _, p := range all {
+			items = append(items, Item{p.Name, p.Kind + ": " + p.What, p})
+		}
+		return items, err
+	},
 	"services": func() (items []Item, err error) {
 		t := services.Shop()
 		for _, s := range t.Services {
@@ -69,7 +76,9 @@ var lists = map[string]func() ([]Item, error){
 }
 
 // Lists returns the names of what [List] can list.
-func Lists() []string { return []string{"faults", "experiments", "checks", "services", "engines"} }
+func Lists() []string {
+	return []string{"faults", "experiments", "checks", "services", "engines", "patches"}
+}
 
 // List returns one list; an unknown name is [ErrUsage].
 func List(name string) ([]Item, error) {

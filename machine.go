@@ -39,7 +39,8 @@ func commit() string {
 // Commit is set by the linker (make build), for builds that do not stamp it.
 var Commit string
 
-func machine() chaos.Machine {
+// Machine says which machine this is.
+func Machine() chaos.Machine {
 	m := chaos.Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Memory: memory()}
 	m.Host, _ = os.Hostname()
 	var u unix.Utsname

@@ -77,7 +77,7 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 		return Outcome{}, err
 	}
 	p := chaos.Plan{Schema: planSchema, Run: runID(began), Seed: o.Seed, Suite: schedule.Suite, Engine: o.Engine, Version: Version,
-		Commit: commit(), Machine: machine(), Rate: o.Rate, Arrivals: o.Arrivals, Baseline: topology.Duration(runner.Baseline),
+		Commit: commit(), Machine: Machine(), Rate: o.Rate, Arrivals: o.Arrivals, Baseline: topology.Duration(runner.Baseline),
 		Experiments: es, Topology: t, Started: began.UTC()}
 	err = errors.Join(writeJSON(out.Folder, scheduleFile, schedule), writeJSON(out.Folder, planFile, p))
 	if err == nil {

@@ -2,6 +2,7 @@ package bedlam
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ type VerifyOptions struct {
 	Root    string   // of the module, whose sources are built
 	Seeds   []uint64 // each subject is run with each
 	Names   []string // subjects; empty: the clean shop and every patch
+	Suite   string   // that must pass; default unless given
 	Results string   // file that results are appended to; what it has of this commit is not done again
 	Tell    func(string)
 }
@@ -68,7 +70,7 @@ func Verify(ctx context.Context, o VerifyOptions) ([]Proof, error) {
 		}
 		subjects = slices.DeleteFunc(subjects, func(p defects.Patch) bool { return !slices.Contains(o.Names, p.Name) })
 	}
-	rev, err := revision(ctx, o.Root)
+	rev, err := Revision(ctx, o.Root)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +115,7 @@ func verifyOne(ctx context.Context, o VerifyOptions, p defects.Patch, seed uint6
 			}
 		}
 	}
-	words := []string{"default"}
+	words := []string{cmp.Or(o.Suite, "default")}
 	if p.Kind == defects.Defect {
 		words = p.ExposedBy
 	}
@@ -204,8 +206,9 @@ func (p Proof) line() string {
 	return fmt.Sprintf("%s seed %d try %d: %s%s (%.0f s): %s", p.Subject, p.Seed, p.Try, p.Verdict, found, p.Seconds, mark)
 }
 
-// revision names the sources: the commit, and whether they differ from it.
-func revision(ctx context.Context, root string) (string, error) {
+// Revision names the sources below root: the commit, and whether they differ
+// from it.
+func Revision(ctx context.Context, root string) (string, error) {
 	git := func(args ...string) (string, error) {
 		c := exec.CommandContext(ctx, "git", args...)
 		c.Dir = root
@@ -275,4 +278,52 @@ func Patches() ([]defects.Patch, error) {
 		}
 	}
 	return all, nil
+}
+
+// A Score sums the proofs of one subject up. A subject with a seed counts once:
+// by its last try.
+type Score struct {
+	Subject                 string
+	Right, Wrong, Undecided int // seeds
+	Repeats                 int // runs that were INCONCLUSIVE and done again
+}
+
+// String says a score in a line.
+func (s Score) String() string {
+	return fmt.Sprintf("%-32s %d of %d seeds right, %d wrong, %d undecided; %d runs repeated", s.Subject, s.Right,
+		s.Right+s.Wrong+s.Undecided, s.Wrong, s.Undecided, s.Repeats)
+}
+
+// Sum sums proofs up, a score for each subject in the order in which they
+// appear.
+func Sum(proofs []Proof) []Score {
+	type of struct {
+		subject string
+		seed    uint64
+	}
+	last := map[of]Proof{}
+	var scores []Score
+	for _, p := range proofs {
+		if !slices.ContainsFunc(scores, func(s Score) bool { return s.Subject == p.Subject }) {
+			scores = append(scores, Score{Subject: p.Subject})
+		}
+		last[of{p.Subject, p.Seed}] = p
+	}
+	for i := range scores {
+		s := &scores[i]
+		for at, p := range last {
+			switch {
+			case at.subject != s.Subject:
+				continue
+			case p.OK:
+				s.Right++
+			case p.Verdict == chaos.Inconclusive:
+				s.Undecided++
+			default:
+				s.Wrong++
+			}
+			s.Repeats += p.Try - 1
+		}
+	}
+	return scores
 }

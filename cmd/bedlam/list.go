@@ -14,11 +14,11 @@ import (
 func listCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:       "list [faults|experiments|checks|services|engines]",
+		Use:       "list [faults|experiments|checks|services|engines|patches]",
 		Short:     "List what there is; the name stands first on each line",
 		Example:   "  bedlam list faults\n  bedlam list experiments --json",
 		ValidArgs: bedlam.Lists(),
-		Args:      args(0, 1, "one of faults, experiments, checks, services, engines, or nothing for all"),
+		Args:      args(0, 1, "one of faults, experiments, checks, services, engines, patches, or nothing for all"),
 		RunE: func(_ *cobra.Command, words []string) error {
 			lists := bedlam.Lists()
 			if len(words) > 0 {

@@ -2,12 +2,10 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bedlamlab/bedlam"
-	"github.com/bedlamlab/bedlam/chaos/defects"
 )
 
 // verifyCommand is for those who work on Bedlam: it runs from its sources.
@@ -29,25 +27,20 @@ func verifyCommand(code *int) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			sum := map[string][2]int{}
-			for _, p := range proofs {
-				n := sum[p.Kind]
-				if n[1]++; p.OK {
-					n[0]++
-				} else if *code == exitPass {
+			for _, s := range bedlam.Sum(proofs) {
+				fmt.Println(s)
+				if s.Wrong > 0 || s.Undecided > 0 {
 					*code = exitFail
 				}
-				sum[p.Kind] = n
-			}
-			for _, kind := range []string{"clean", defects.Harmless, defects.Defect} {
-				fmt.Fprintf(os.Stdout, "%s: %d of %d runs as they should be\n", kind, sum[kind][0], sum[kind][1])
 			}
 			return nil
 		},
 	}
 	f := c.Flags()
+	c.AddCommand(verifyHealCommand(code))
 	f.Uint64Var(&seeds, "seeds", 10, "how many seeds")
 	f.Uint64Var(&from, "from", 1, "the first seed")
+	f.StringVar(&o.Suite, "suite", "default", "what the shop as it is, and with harmless patches, must pass")
 	f.StringVar(&o.Results, "results", "results/verdict.jsonl", "file that results are appended to")
 	return c
 }
