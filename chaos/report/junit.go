@@ -61,7 +61,7 @@ func JUnit(w io.Writer, r chaos.Result) error {
 	for _, e := range r.Experiments {
 		var texts []string
 		for _, f := range e.Findings {
-			texts = append(texts, finding(f))
+			texts = append(texts, inFull(f))
 		}
 		message := "inconclusive"
 		if len(e.Findings) > 0 {
@@ -92,8 +92,8 @@ func JUnit(w io.Writer, r chaos.Result) error {
 	return err
 }
 
-// finding says one finding with all that it names.
-func finding(f chaos.Finding) string {
+// inFull says one finding with all that it names.
+func inFull(f chaos.Finding) string {
 	text := fmt.Sprintf("%s: %s", f.Check, f.Text)
 	if f.Site != "" {
 		text += "\n  site: " + f.Site

@@ -1,74 +1,112 @@
 // Package report says a judgement to people and programs: [Terminal] to a
 // person who waited, [HTML] to one who wants to look closer, [Markdown] to a
-// pull request, [JUnit] to a CI server and [JSON] to everything else. All of
-// them say the verdict first.
+// pull request, [JUnit] to a CI server and [JSON] to everything else; [Schema]
+// describes that last one. All of them say the verdict first. Whatever text a
+// result holds (errors of the shop, names out of files) is taken for hostile.
 package report
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
-	"time"
+	"strings"
 
 	"github.com/bedlamlab/bedlam/chaos"
 )
 
-// dash stands for a figure that the samples do not allow.
-const dash = "–"
-
-// JSON writes the result as result.json holds it.
-func JSON(w io.Writer, r chaos.Result) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(r)
-}
-
-// figure prints a value in its unit.
-func figure(x *float64, unit string) string {
-	if x == nil {
-		return dash
-	}
-	switch unit {
-	case "share":
-		return fmt.Sprintf("%.2f %%", 100*(*x))
-	case "s":
-		return duration(*x)
-	case "x":
-		return fmt.Sprintf("%.2f×", *x)
-	}
-	return fmt.Sprintf("%.0f", *x)
-}
-
-// duration prints seconds so that three digits say something.
-func duration(s float64) string {
-	switch {
-	case s == 0:
-		return "0 s"
-	case s < 0.01:
-		return fmt.Sprintf("%.2f ms", 1000*s)
-	case s < 1:
-		return fmt.Sprintf("%.0f ms", 1000*s)
-	case s < 100:
-		return fmt.Sprintf("%.1f s", s)
-	}
-	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
-}
-
 // sentence says the whole run in one.
 func sentence(r chaos.Result) string {
+	total := len(r.Experiments)
+	if total == 0 {
+		return "no experiment was run"
+	}
 	n := map[chaos.Verdict]int{}
 	for _, e := range r.Experiments {
 		n[e.Verdict]++
 	}
-	return fmt.Sprintf("%d of %d experiments passed, %d failed, %d inconclusive", n[chaos.Pass], len(r.Experiments), n[chaos.Fail], n[chaos.Inconclusive])
+	if n[chaos.Pass] == total {
+		if total == 1 {
+			return "the experiment passed"
+		}
+		return fmt.Sprintf("all %d experiments passed", total)
+	}
+	var parts []string
+	for _, p := range []struct {
+		v    chaos.Verdict
+		said string
+	}{{chaos.Fail, "failed"}, {chaos.Inconclusive, "inconclusive"}, {chaos.Pass, "passed"}} {
+		if n[p.v] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n[p.v], p.said))
+		}
+	}
+	if total == 1 {
+		return "1 experiment: " + strings.Fields(parts[0])[1]
+	}
+	return fmt.Sprintf("%d experiments: %s", total, strings.Join(parts, ", "))
+}
+
+// alarm is what must be read even by one who reads nothing else: something is
+// still broken. It is empty if all was lifted.
+func alarm(r chaos.Result) string {
+	var names []string
+	for _, e := range r.Experiments {
+		if e.Recovery.Status == "not-lifted" {
+			names = append(names, e.Name)
+		}
+	}
+	switch {
+	case len(names) > 0:
+		return "NOT LIFTED: the fault of " + strings.Join(names, ", ") + " may still be there; put it right with: bedlam heal"
+	case r.Exit == 4:
+		return "NOT LIFTED: a fault may still be there; put it right with: bedlam heal"
+	}
+	return ""
 }
 
 // origin says where and how the run was made.
 func origin(r chaos.Result) string {
-	s := fmt.Sprintf("seed %d, engine %s, %g journeys/s, %s, %s/%s with %d CPUs", r.Seed, r.Engine, r.Load.Rate,
-		r.Started.UTC().Format("2006-01-02 15:04 UTC"), r.Machine.OS, r.Machine.Arch, r.Machine.CPUs)
-	if r.Commit != "" {
-		s += ", commit " + r.Commit[:min(12, len(r.Commit))]
+	parts := []string{fmt.Sprintf("seed %d", r.Seed)}
+	if r.Engine != "" {
+		parts = append(parts, "engine "+r.Engine)
 	}
-	return s
+	parts = append(parts, fmt.Sprintf("%g journeys/s", r.Load.Rate))
+	if !r.Started.IsZero() {
+		parts = append(parts, r.Started.UTC().Format("2006-01-02 15:04 UTC"))
+	}
+	if r.Machine.OS != "" {
+		parts = append(parts, fmt.Sprintf("%s/%s with %s", r.Machine.OS, r.Machine.Arch, plural(r.Machine.CPUs, "CPU")))
+	}
+	if r.Commit != "" {
+		parts = append(parts, "commit "+short(r.Commit))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// short is a commit or trace id that a person can compare: 12 digits are
+// unique in any repository.
+func short(id string) string {
+	if r := []rune(id); len(r) > 12 {
+		return string(r[:12])
+	}
+	return id
+}
+
+// recovered says how an experiment ended, in a few words.
+func recovered(x chaos.Recovery) string {
+	switch {
+	case x.Seconds != nil:
+		// Recovery is looked for second by second: 0 means within the first.
+		return "≤ " + duration(max(1, *x.Seconds))
+	case x.Status == "" || x.Status == "none":
+		return dash
+	}
+	return strings.ReplaceAll(x.Status, "-", " ")
+}
+
+// total returns the row of a metric over all requests.
+func total(e chaos.ExperimentResult, metric string) chaos.Row {
+	for _, row := range e.Rows {
+		if row.Metric == metric && row.Class == "" {
+			return row
+		}
+	}
+	return chaos.Row{Metric: metric}
 }
