@@ -13,7 +13,7 @@ import (
 
 // patience bounds every wait of the suite. It is no measure of anything: a
 // machine that needs longer is broken.
-const patience = time.Minute
+var patience = time.Minute
 
 // A fixture is one running system and what was heard of it.
 type fixture struct {

@@ -61,6 +61,40 @@ func healthy(ctx context.Context, address string) error {
 	return err
 }
 
+// A pending question has been asked while nobody can answer it.
+type pending struct{ answer chan error }
+
+func ask(question func() error) pending {
+	p := pending{make(chan error, 1)}
+	go func() { p.answer <- question() }()
+	return p
+}
+
+// stillOpen calls meanwhile ten times, which is long enough for an answer to
+// have come, and requires that none did.
+func (p pending) stillOpen(t *testing.T, meanwhile func() error) {
+	t.Helper()
+	for range 10 {
+		if err := meanwhile(); err != nil {
+			t.Error(err)
+		}
+	}
+	select {
+	case err := <-p.answer:
+		t.Errorf("there was an answer (%v) although nobody can have given it", err)
+		p.answer <- nil
+	default:
+	}
+}
+
+// settles requires the answer.
+func (p pending) settles(t *testing.T) {
+	t.Helper()
+	if err := <-p.answer; err != nil {
+		t.Errorf("after the lift the waiting question failed: %v", err)
+	}
+}
+
 // refused requires that nobody listens at address.
 func refused(t *testing.T, address string) {
 	t.Helper()

@@ -43,40 +43,30 @@ func shaped(t *testing.T, f *fixture, r deploy.Rule, while func()) {
 func latency(t *testing.T, f *fixture) {
 	// Four times what the quickest of ten requests takes on a busy machine.
 	const delay = 200 * time.Millisecond
-	ask := func(instance string, times int) time.Duration {
+	quick := func(instance string, times int) time.Duration {
 		return quickest(t, times, func() error { return get(within(t), f.address(t, loader, instance), "/who", nil) })
 	}
 	shaped(t, f, rule("enginetest/latency", "latency", `{"latency":"200ms"}`, link(loader, "front-1")), func() {
-		if got := ask("front-1", 2); got < 2*delay {
+		if got := quick("front-1", 2); got < 2*delay {
 			t.Errorf("the quickest request took %s, want %s each way", got, delay)
 		}
-		if got := ask("front-2", 10); got >= delay {
+		if got := quick("front-2", 10); got >= delay {
 			t.Errorf("the other link's quickest request took %s: it is slowed too", got)
 		}
 	})
-	if got := ask("front-1", 10); got >= delay {
+	if got := quick("front-1", 10); got >= delay {
 		t.Errorf("after the lift the quickest request took %s", got)
 	}
 }
 
 func partition(t *testing.T, f *fixture) {
-	answered := make(chan error, 1)
+	var question pending
 	shaped(t, f, rule("enginetest/cut", "partition", "", link("front-1", "back-1")), func() {
-		go func() { answered <- healthy(within(t), f.address(t, "front-1", "back-1")) }()
-		for range 10 { // the same instance over another link, meanwhile
-			if err := healthy(within(t), f.address(t, "front-2", "back-1")); err != nil {
-				t.Error(err)
-			}
-		}
-		select {
-		case err := <-answered:
-			t.Errorf("something came through (%v)", err)
-		default:
-		}
+		question = ask(func() error { return healthy(within(t), f.address(t, "front-1", "back-1")) })
+		// The same instance over another link, meanwhile.
+		question.stillOpen(t, func() error { return healthy(within(t), f.address(t, "front-2", "back-1")) })
 	})
-	if err := <-answered; err != nil {
-		t.Errorf("after the lift the waiting request failed: %v", err)
-	}
+	question.settles(t)
 }
 
 func reset(t *testing.T, f *fixture) {

@@ -65,24 +65,12 @@ func pauseStore(t *testing.T, f *fixture) {
 	}
 	// A connection of before: its server process, not the postmaster, has to
 	// stand still for it.
-	answered := make(chan error, 1)
-	go func() { answered <- c.Ping(within(t)) }()
-	for range 10 {
-		if err := healthy(within(t), f.address(t, "front-1", "back-1")); err != nil {
-			t.Error(err)
-		}
-	}
-	select {
-	case err := <-answered:
-		t.Errorf("it answered (%v) although it was paused", err)
-	default:
-	}
+	ping := ask(func() error { return c.Ping(within(t)) })
+	ping.stillOpen(t, func() error { return healthy(within(t), f.address(t, "front-1", "back-1")) })
 	if err := pauser.Resume(within(t), "pg-1"); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-answered; err != nil {
-		t.Errorf("after the pause the waiting question failed: %v", err)
-	}
+	ping.settles(t)
 }
 
 // rolesAreApart asks each role who it is and what it may.
