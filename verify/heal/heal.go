@@ -1,0 +1,110 @@
+// Package heal shows, by doing it, that whatever Bedlam breaks is put back
+// however Bedlam itself ends: it starts real runs, interrupts or kills them at
+// seeded moments and looks, past everything that Bedlam knows, at what is left
+// of them.
+//
+// [Prove] does a whole series and appends a [Proof] of each moment to a file;
+// it can be cut short and goes on where it was. [One] does a single moment.
+// [Moments] draws them.
+//
+//	prepare a fresh state, cache and tmp folder → bedlam run → wait for the moment
+//	→ signal → look again and again until nothing is left, or patience is at its end
+//
+// It reads /proc, so it is for Linux.
+package heal
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/bedlamlab/bedlam/chaos"
+)
+
+// Limit is how long after the signal something may still be left.
+const Limit = 5 * time.Second
+
+// patience is how long is waited for what should have been gone within Limit,
+// to tell what is slow from what stays.
+const patience = 6 * Limit
+
+// Options say what to prove, and where.
+type Options struct {
+	Programs string // folder of the bedlam and shop programs
+	Seed     uint64
+	Moments  int    // how many
+	Results  string // file that proofs are appended to; what it has of this commit and seed is not done again
+	Commit   string
+	Machine  chaos.Machine
+	Tell     func(string) // one line for each; may be nil
+}
+
+// A Proof is one line of the results: what one moment came to.
+type Proof struct {
+	Commit  string        `json:"commit"`
+	Date    time.Time     `json:"date"`
+	Machine chaos.Machine `json:"machine"`
+	Seed    uint64        `json:"seed"`
+	Index   int           `json:"index"` // of the moment, from 0
+	Moment
+	Exit    int      `json:"exit"`              // of the run; -1: it was ended by the signal
+	Verdict string   `json:"verdict,omitempty"` // that its folder is judged with; empty: there is nothing to judge yet
+	Seconds float64  `json:"seconds"`           // from the signal (with both killed: from the next start) until nothing was left
+	Left    []string `json:"left,omitempty"`    // after [Limit], or at the end of all patience
+	Reasons []string `json:"reasons,omitempty"` // why it is not as it should be
+	OK      bool     `json:"ok"`
+}
+
+// Prove does the moments of a seed and returns the proofs of all of them, also
+// of those that the results had already.
+func Prove(ctx context.Context, o Options) ([]Proof, error) {
+	done, err := read(o.Results, o.Commit, o.Seed)
+	if err != nil {
+		return nil, err
+	}
+	ground, err := Prepare(o.Programs)
+	if err != nil {
+		return done, err
+	}
+	defer ground.Close()
+	for i, m := range Moments(o.Seed, o.Moments) {
+		if has(done, i) {
+			continue
+		}
+		p, err := One(ctx, ground, m, patience)
+		if err != nil {
+			return done, fmt.Errorf("moment %d (%s): %w", i, m, err)
+		}
+		p.Commit, p.Machine, p.Seed, p.Index = o.Commit, o.Machine, o.Seed, i
+		if p.Seconds > Limit.Seconds() {
+			p.Reasons = append(p.Reasons, fmt.Sprintf("it took %.1f s until nothing was left, more than %s", p.Seconds, Limit))
+			p.OK = false
+		}
+		if err := add(o.Results, p); err != nil {
+			return done, err
+		}
+		if done = append(done, p); o.Tell != nil {
+			o.Tell(p.String())
+		}
+		if !p.OK {
+			if err := ground.keep(filepath.Join(filepath.Dir(o.Results), "kept")); err != nil {
+				return done, err
+			}
+		}
+	}
+	return done, nil
+}
+
+// String returns the proof in one line.
+func (p Proof) String() string {
+	verdict := p.Verdict
+	if verdict == "" {
+		verdict = "nothing to judge"
+	}
+	text := fmt.Sprintf("%2d %-45s exit %d, %s, clean after %.2f s", p.Index, p.Moment, p.Exit, verdict, p.Seconds)
+	for _, r := range p.Reasons {
+		text += "\n   NOT OK: " + r
+	}
+	return text
+}

@@ -1,0 +1,143 @@
+package heal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/bedlamlab/bedlam/chaos/runner"
+
+	"github.com/bedlamlab/bedlam/chaos"
+)
+
+// One cuts one run short and returns what came of it, at the latest after most
+// of waiting. An error means that nothing was shown: the run could not be
+// started, or ctx ended. Nothing stays either way.
+func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (_ Proof, err error) {
+	p := Proof{Date: time.Now().UTC(), Moment: m, Exit: -1}
+	s, err := g.open(m)
+	if err != nil {
+		return p, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.await(ctx, m); errors.Is(err, errMissed) {
+		p.Reasons = []string{fmt.Sprintf("%v: %s", err, lastLine(s.output.String()))}
+		return p, nil
+	} else if err != nil {
+		return p, err
+	}
+	complete := s.wrote(chaos.RunEnded)
+	struck := time.Now()
+	if err := s.strike(m.Signal, m.Delay%2 == 0); err != nil {
+		return p, fmt.Errorf("striking: %w", err)
+	}
+	if m.Signal == KillBoth {
+		if !s.early() && len(s.left()) == 0 {
+			p.Reasons = append(p.Reasons, "with both killed nothing was left: the moment shows nothing")
+		}
+		// The next start is a heal that a person asks for, or any other.
+		struck = time.Now()
+		if out, err := s.bedlam("heal").CombinedOutput(); err != nil {
+			p.Reasons = append(p.Reasons, fmt.Sprintf("bedlam heal: %v: %s", err, lastLine(string(out))))
+		}
+	}
+	p.Left, p.Seconds = s.settle(ctx, struck, most)
+	for _, left := range p.Left {
+		p.Reasons = append(p.Reasons, "left: "+left)
+	}
+	select {
+	case <-s.ended:
+		p.Exit = s.run.ProcessState.ExitCode()
+	default:
+		p.Reasons = append(p.Reasons, "bedlam itself does not end")
+		p.OK = false
+		return p, nil
+	}
+	p.Verdict, err = s.judge()
+	if err != nil {
+		p.Reasons = append(p.Reasons, err.Error())
+	}
+	p.Reasons = append(p.Reasons, s.wrong(p, complete)...)
+	p.OK = len(p.Reasons) == 0
+	return p, nil
+}
+
+// early reports whether the run had not registered yet: nothing is started before.
+func (s *scene) early() bool { return !s.has("state/runs/*.json") }
+
+// settle looks until nothing is left; it returns what is, and the seconds that
+// it took.
+func (s *scene) settle(ctx context.Context, since time.Time, most time.Duration) ([]string, float64) {
+	for {
+		left := s.left()
+		took := time.Since(since)
+		if len(left) == 0 || took > most || ctx.Err() != nil {
+			return left, took.Seconds()
+		}
+		time.Sleep(20 * time.Millisecond) // what others leave in /proc is no event that could be awaited
+	}
+}
+
+// judge judges what the run recorded.
+func (s *scene) judge() (verdict string, err error) {
+	if _, err := os.Stat(filepath.Join(s.folder(), "plan.json")); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	cmd := s.bedlam("judge", s.folder())
+	out, err := cmd.CombinedOutput()
+	switch code := cmd.ProcessState.ExitCode(); code {
+	case 0:
+		return chaos.Pass.String(), nil
+	case 1:
+		return chaos.Fail.String(), nil
+	case 3:
+		return chaos.Inconclusive.String(), nil
+	default:
+		return "", fmt.Errorf("judging what was recorded: exit code %d, %w: %s", code, err, lastLine(string(out)))
+	}
+}
+
+// wrong holds exit code, verdict and journal against what they should be.
+func (s *scene) wrong(p Proof, complete bool) []string {
+	var wrong []string
+	// A run whose last entry was written has all that a verdict needs.
+	whole := complete || s.wrote(chaos.RunEnded)
+	if p.Verdict != "" && p.Verdict != chaos.Inconclusive.String() && !whole {
+		wrong = append(wrong, "a run that was cut short is judged "+p.Verdict)
+	}
+	asked := p.Signal == Interrupt || p.Signal == Terminate
+	switch {
+	case !asked && p.Exit != -1 && !whole:
+		wrong = append(wrong, fmt.Sprintf("killed, it exits with %d", p.Exit))
+	case asked && p.Exit == 3, asked && whole && p.Exit >= 0 && p.Exit < 2:
+	case asked && p.Verdict == "" && (p.Exit == 2 || p.Exit == -1): // before anything was started, or signals were heard
+	case asked:
+		wrong = append(wrong, fmt.Sprintf("it exits with %d, want 3: %s", p.Exit, lastLine(s.output.String())))
+	}
+	entries, _, err := runner.ReadJournal(s.journal())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		wrong = append(wrong, err.Error())
+	}
+	for _, f := range runner.Live(entries) {
+		// Gone with the process that it was done to; the journal must say so.
+		wrong = append(wrong, "the journal shows a live fault: "+f.ID)
+	}
+	return wrong
+}
+
+// close ends what is left, if anything, by the process ids that were seen.
+func (s *scene) close() error {
+	s.watch.end()
+	<-s.ended
+	return nil
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}

@@ -1,0 +1,191 @@
+package heal
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/bedlamlab/bedlam/chaos"
+)
+
+// A scene is one run in surroundings of its own.
+type scene struct {
+	ground *Ground
+	dir    string
+	run    *exec.Cmd
+	ended  chan struct{} // closed when the run's own process is gone
+	output bytes.Buffer  // of the run; read it after ended
+	watch  *watch
+}
+
+// bystander is a folder among the temporary ones that is not ours.
+const bystander = "bedlam-bystander"
+
+// open makes the surroundings and starts the run.
+func (g *Ground) open(m Moment) (*scene, error) {
+	g.scenes++
+	s := &scene{ground: g, dir: filepath.Join(g.dir, "scenes", strconv.Itoa(g.scenes)), ended: make(chan struct{})}
+	for _, dir := range []string{"", "tmp", "tmp/" + bystander, "runs"} {
+		if err := os.Mkdir(filepath.Join(s.dir, dir), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if m.Cold {
+		err = os.Mkdir(filepath.Join(s.dir, "cache"), 0o755)
+	} else {
+		err = os.Symlink(filepath.Join(g.dir, "cache"), filepath.Join(s.dir, "cache"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.watch, err = newWatch(g.dir); err != nil {
+		return nil, err
+	}
+	s.run = s.bedlam("run", "--rate", "20", "--out", s.folder(), m.Experiment)
+	s.run.Stdout, s.run.Stderr = &s.output, &s.output
+	if err := s.run.Start(); err != nil {
+		return nil, err
+	}
+	g.last = s
+	go func() {
+		s.run.Wait() // ProcessState says how it ended
+		close(s.ended)
+	}()
+	return s, nil
+}
+
+// bedlam returns a command of the tool in the scene's surroundings.
+func (s *scene) bedlam(args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(s.ground.dir, "bin", "bedlam"), args...)
+	cmd.Dir = filepath.Join(s.dir, "runs")
+	for _, v := range os.Environ() {
+		name, _, _ := strings.Cut(v, "=")
+		switch name {
+		case "BEDLAM_STATE", "BEDLAM_CACHE", "TMPDIR", "XDG_STATE_HOME", "XDG_CACHE_HOME":
+		default:
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	cmd.Env = append(cmd.Env, "BEDLAM_STATE="+filepath.Join(s.dir, "state"), "BEDLAM_CACHE="+filepath.Join(s.dir, "cache"), "TMPDIR="+filepath.Join(s.dir, "tmp"))
+	// A group of its own: a Ctrl-C at the keyboard is for the proof, which
+	// then tidies up.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
+}
+
+func (s *scene) folder() string { return filepath.Join(s.dir, "runs", "run") }
+
+func (s *scene) journal() string { return filepath.Join(s.folder(), "journal") }
+
+// wrote reports whether the run's journal has an entry of a kind.
+func (s *scene) wrote(kind chaos.EntryKind) bool {
+	b, err := os.ReadFile(s.journal())
+	return err == nil && bytes.Contains(b, fmt.Appendf(nil, `"kind":%q`, kind))
+}
+
+var errMissed = errors.New("the run ended before its moment")
+
+// await returns at the moment.
+func (s *scene) await(ctx context.Context, m Moment) error {
+	var began func(*scene) bool
+	for _, p := range phases {
+		if p.name == m.Phase {
+			began = p.began
+		}
+	}
+	if began == nil {
+		return fmt.Errorf("there is no phase %q", m.Phase)
+	}
+	// A millisecond: what is looked for is a file or the end of one, and the
+	// shortest phase lasts tens of them.
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	var at time.Time
+	for {
+		s.watch.look()
+		if at.IsZero() && began(s) {
+			at = time.Now().Add(m.Delay)
+		}
+		if !at.IsZero() && !time.Now().Before(at) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-s.ended:
+			return errMissed
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// strike sends the signal.
+func (s *scene) strike(sig Signal, guardFirst bool) error {
+	pid := s.run.Process.Pid
+	switch sig {
+	case Interrupt:
+		return syscall.Kill(pid, syscall.SIGINT)
+	case Terminate:
+		return syscall.Kill(pid, syscall.SIGTERM)
+	case Kill:
+		return syscall.Kill(pid, syscall.SIGKILL)
+	}
+	// The guard may be before its start, and either may die first: bedlam
+	// starts another guard within 50 ms, and a guard begins to heal at once.
+	guard := s.guard()
+	if guardFirst && guard > 0 {
+		syscall.Kill(guard, syscall.SIGKILL)
+	}
+	err := syscall.Kill(pid, syscall.SIGKILL)
+	<-s.ended
+	// Whoever was started meanwhile is a guard, too.
+	for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end); {
+		for _, p := range s.watch.guards() {
+			syscall.Kill(p, syscall.SIGKILL)
+		}
+	}
+	return err
+}
+
+// guard returns the process id of the run's guard; 0 if it has none yet.
+func (s *scene) guard() int {
+	found, _ := filepath.Glob(filepath.Join(s.dir, "state", "runs", "*.guard"))
+	for _, path := range found {
+		if b, err := os.ReadFile(path); err == nil {
+			if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && s.watch.guardian(pid) {
+				return pid
+			}
+		}
+	}
+	return 0
+}
+
+// left says what is there of the run, as anybody can see it.
+func (s *scene) left() []string {
+	left := s.watch.left()
+	for _, f := range []struct{ pattern, what string }{
+		{"tmp/*", "temporary folder"}, {"state/runs/*", "entry in the state folder"}, {"state/runs/.new-*", "entry in the state folder"},
+		{"cache/templates/.[0-9]*", "half a template"}, {"cache/postgresql/.[0-9a-z]*", "half an installation"},
+	} {
+		found, _ := filepath.Glob(filepath.Join(s.dir, f.pattern))
+		for _, path := range found {
+			if filepath.Base(path) != bystander {
+				left = append(left, f.what+" "+path)
+			}
+		}
+	}
+	if _, err := os.Stat(filepath.Join(s.dir, "tmp", bystander)); errors.Is(err, fs.ErrNotExist) {
+		left = append(left, "a folder that is not ours was removed")
+	}
+	return append(left, s.ground.harmed()...)
+}
