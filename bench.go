@@ -55,7 +55,7 @@ func Bench(ctx context.Context, o Options) (b Benchmark, err error) {
 		return b, err
 	}
 	defer os.RemoveAll(folder)
-	b = Benchmark{Machine: machine(), Latency: benchLatency}
+	b = Benchmark{Machine: Machine(), Latency: benchLatency}
 	began := time.Now()
 	s, err := open(ctx, o, runID(began), folder, services.Shop())
 	if err != nil {
