@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,11 +67,8 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 		return Outcome{}, err
 	}
 	began := time.Now()
-	out := Outcome{Folder: o.Out}
-	if out.Folder == "" {
-		out.Folder = filepath.Join("runs", fmt.Sprintf("%s-seed%d", began.UTC().Format("2006-01-02T15-04-05"), o.Seed))
-	}
-	if out.Folder, err = makeFolder(out.Folder); err != nil {
+	var out Outcome
+	if out.Folder, err = runFolder(o.Out, began, fmt.Sprintf("seed%d", o.Seed)); err != nil {
 		return Outcome{}, err
 	}
 	if err := Heal(ctx, func(text string) { o.Observe(Status{Step: text}) }); err != nil {
@@ -294,8 +292,26 @@ func (w *watch) every(d time.Duration) (stop func()) {
 	return func() { tick.Stop(); close(done) }
 }
 
-// makeFolder makes the run's folder, or takes one that is there and empty.
-func makeFolder(path string) (string, error) {
+// runFolder makes a run's folder: the one that was asked for, which may be
+// there if it is empty, or a new one of that time and name under runs/.
+func runFolder(asked string, t time.Time, name string) (string, error) {
+	path := asked
+	for n := 1; asked == ""; n++ {
+		if err := os.MkdirAll("runs", 0o755); err != nil {
+			return "", usage("making the folder of runs: %w", err)
+		}
+		path = filepath.Join("runs", t.UTC().Format("2006-01-02T15-04-05")+"-"+name)
+		if n > 1 { // another run began in the same second
+			path += fmt.Sprintf("-%d", n)
+		}
+		err := os.Mkdir(path, 0o755)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return "", usage("making the run's folder: %w", err)
+		}
+	}
 	if entries, err := os.ReadDir(path); err == nil && len(entries) > 0 {
 		return "", usage("%s is not empty: name a new folder with --out", path)
 	}

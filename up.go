@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -50,11 +49,8 @@ func Up(ctx context.Context, o UpOptions) error {
 	}
 	defer listener.Close()
 	began := time.Now()
-	folder := o.Out
-	if folder == "" {
-		folder = filepath.Join("runs", began.UTC().Format("2006-01-02T15-04-05")+"-up")
-	}
-	if folder, err = makeFolder(folder); err != nil {
+	folder, err := runFolder(o.Out, began, "up")
+	if err != nil {
 		return err
 	}
 	if err := Heal(ctx, func(text string) { base.Observe(Status{Step: text}) }); err != nil {
