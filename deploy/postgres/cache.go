@@ -94,10 +94,16 @@ func lock(ctx context.Context, dir, name string, waiting func()) (release func()
 
 // build makes the folder dir out of nothing: fill gets an empty folder beside
 // it, which takes dir's name only when fill is done. What is there already is
-// left alone.
+// left alone. The caller holds the lock: what an earlier maker left is scrap.
 func build(dir string, fill func(temp string) error) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
+	}
+	left, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+"-*"))
+	for _, temp := range left {
+		if err := scrap(temp); err != nil {
+			return fmt.Errorf("cache folder: %w", err)
+		}
 	}
 	temp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+"-")
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // Processes returns the process ids of the server in dir, the postmaster's
@@ -40,4 +41,30 @@ func Processes(dir string) ([]int, error) {
 		return nil, err
 	}
 	return first(pids, l.pid), nil
+}
+
+// standing returns the processes whose working folder is dir or below.
+func standing(dir string) ([]int, error) {
+	real, err := filepath.EvalSymlinks(dir)
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("listing processes: %w", err)
+	}
+	var pids []int
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if cwd, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd")); err == nil && strings.HasPrefix(cwd+"/", real+"/") {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
 }

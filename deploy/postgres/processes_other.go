@@ -34,3 +34,21 @@ func Processes(dir string) ([]int, error) {
 	}
 	return first(pids, l.pid), nil
 }
+
+// standing returns the processes that were told of dir: without /proc nobody
+// says where they stand.
+func standing(dir string) ([]int, error) {
+	out, err := exec.Command("ps", "-axo", "pid=,stat=,command=").Output()
+	if err != nil {
+		return nil, fmt.Errorf("listing processes: %w", err)
+	}
+	var pids []int
+	for line := range strings.Lines(string(out)) {
+		var pid int
+		var state string
+		if n, _ := fmt.Sscan(line, &pid, &state); n == 2 && !strings.HasPrefix(state, "Z") && strings.Contains(line, dir) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}

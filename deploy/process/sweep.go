@@ -14,7 +14,8 @@ import (
 // Sweep implements [deploy.Engine]: it ends every process of the run, removes
 // what PostgreSQL left in the kernel and the scratch folder itself, and frees
 // the ports. It touches no folder that no run of this engine has marked as its
-// own; a person's shell that stands in the folder is left alone.
+// own; a person's shell that stands in the folder is left alone. A template
+// that the run was making when it ended is no longer made, either.
 func (e *Engine) Sweep(ctx context.Context, run, scratch string) error {
 	fail := func(err error) error { return fmt.Errorf("sweeping run %s: %w", run, err) }
 	real, err := realPath(scratch)
@@ -44,6 +45,11 @@ func (e *Engine) Sweep(ctx context.Context, run, scratch string) error {
 	}
 	if err := b.clear(ctx, true); err != nil {
 		return fail(err)
+	}
+	if _, cache, err := e.folders(); err == nil { // without them there was no run
+		if err := postgres.Tidy(cache); err != nil {
+			return fail(err)
+		}
 	}
 	return nil
 }

@@ -1,0 +1,83 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Tidy removes from the cache what was cut short in its making, and ends the
+// processes that still work on it: an initdb outlives a caller that is killed.
+// What a living process is making, whose lock it holds, is left alone.
+func Tidy(cache string) error {
+	// Halves before locks: a maker takes its lock before it begins one.
+	halves, _ := filepath.Glob(filepath.Join(cache, "*", ".?*-*"))
+	var errs []error
+	done := map[string]bool{}
+	for _, half := range halves {
+		if parent := filepath.Dir(half); !done[parent] {
+			done[parent] = true
+			errs = append(errs, tidy(parent, halves))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func tidy(parent string, halves []string) error {
+	locks, _ := filepath.Glob(filepath.Join(parent, "*.lock"))
+	for _, path := range locks {
+		f, err := os.OpenFile(path, os.O_RDWR|unix.O_CLOEXEC, 0)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("cache lock: %w", err)
+		}
+		defer f.Close()
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("locking %s: %w", path, err)
+		}
+	}
+	for _, half := range halves {
+		if filepath.Dir(half) != parent {
+			continue
+		}
+		if err := scrap(half); err != nil {
+			return fmt.Errorf("cache folder: %w", err)
+		}
+	}
+	return nil
+}
+
+// scrap removes a half-made folder and ends those who stand in it.
+func scrap(dir string) error {
+	until := time.Now().Add(deathbed)
+	for {
+		pids, err := standing(dir)
+		if err != nil {
+			return err
+		}
+		if len(pids) == 0 {
+			break
+		}
+		for _, pid := range pids {
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("ending process %d in %s: %w", pid, dir, err)
+			}
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("processes %v in %s do not die", pids, dir)
+		}
+		time.Sleep(time.Millisecond) // dying is not an event that a non-parent is told of
+	}
+	return os.RemoveAll(dir)
+}
