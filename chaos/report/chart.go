@@ -34,7 +34,6 @@ type chart struct {
 // A panel is one plot of a chart. Its paths live in a coordinate system of
 // their own: one unit of width per bin, pixels of height.
 type panel struct {
-	Title  string
 	Bins   int
 	Top    float64
 	Height float64
@@ -62,7 +61,7 @@ type band struct {
 const (
 	headHeight     = 20
 	requestsHeight = 132
-	gapHeight      = 34
+	gapHeight      = 20
 	latencyHeight  = 104
 	laneHeight     = 17
 	timeHeight     = 22
@@ -173,7 +172,7 @@ func requests(bs []bin) panel {
 
 // latencies draws the percentiles, and the room between them.
 func latencies(bs []bin) panel {
-	p := panel{Title: "latency, from the due time", Bins: len(bs), Height: latencyHeight}
+	p := panel{Bins: len(bs), Height: latencyHeight}
 	least, most := math.Inf(1), 0.0
 	for _, b := range bs {
 		for _, x := range []float64{b.P50, b.P99} {

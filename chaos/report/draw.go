@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,7 +59,7 @@ func closeUp(r chaos.Result, e chaos.ExperimentResult, id string) *chart {
 	if !sane(e.Fault) {
 		return nil
 	}
-	start, end := max(0, e.Fault.From-roomBefore), max(e.Fault.To, e.After.To)+roomAfter
+	start, end := around(r, e)
 	bs := bins(r.Series, start, end)
 	if len(bs) == 0 {
 		return nil
@@ -84,6 +85,7 @@ func closeUp(r chaos.Result, e chaos.ExperimentResult, id string) *chart {
 			own = append(own, b)
 		}
 	}
+	downs = slices.DeleteFunc(downs, func(b bar) bool { return b.to < e.Fault.From }) // the experiment's before
 	var lanes []lane
 	for _, bars := range [][]bar{own, downs, notes} {
 		for _, b := range within(bars, from, to) {
@@ -98,6 +100,19 @@ func closeUp(r chaos.Result, e chaos.ExperimentResult, id string) *chart {
 		}
 	}
 	return newChart(id, e.Title, r.Series, start, end, bands, lanes)
+}
+
+// around is the stretch that shows an experiment: some room before and after
+// it, but nothing of the next one's fault.
+func around(r chaos.Result, e chaos.ExperimentResult) (from, to float64) {
+	last := max(e.Fault.To, e.After.To)
+	from, to = max(0, e.Fault.From-roomBefore), last+roomAfter
+	for _, other := range r.Experiments {
+		if other.Fault.From >= last {
+			to = min(to, math.Floor(other.Fault.From))
+		}
+	}
+	return from, max(to, last)
 }
 
 // ends are those of a chart's axis: the last bin is drawn as wide as the first.

@@ -41,14 +41,20 @@ type (
 	}
 )
 
-// JUnit writes one test case for each experiment and each line of the audit.
+// mostMessage is how many characters an attribute holds that servers show as a
+// headline; the whole is in the element's text.
+const mostMessage = 300
+
+// JUnit writes one test case for each experiment, each line of the audit,
+// each condition, and each finding that belongs to no experiment.
 // INCONCLUSIVE is an error: a server that only knows pass and fail must not
 // show it green.
 func JUnit(w io.Writer, r chaos.Result) error {
-	s := testsuite{Name: "bedlam " + r.Suite, Time: fmt.Sprintf("%.3f", r.Seconds), Stamp: r.Started.UTC().Format("2006-01-02T15:04:05")}
+	s := testsuite{Name: xmlText("bedlam " + r.Suite), Time: fmt.Sprintf("%.3f", r.Seconds), Stamp: r.Started.UTC().Format("2006-01-02T15:04:05")}
 	add := func(c testcase, v chaos.Verdict, message, text string) {
 		s.Tests++
-		switch t := (&trouble{Message: message, Text: text}); v {
+		c.Class, c.Name = xmlText(c.Class), xmlText(c.Name)
+		switch t := (&trouble{Message: cut(plain(message), mostMessage), Text: xmlText(text)}); v {
 		case chaos.Fail:
 			s.Failures++
 			c.Failure = t
@@ -59,26 +65,30 @@ func JUnit(w io.Writer, r chaos.Result) error {
 		s.Cases = append(s.Cases, c)
 	}
 	for _, e := range r.Experiments {
-		var texts []string
+		texts := doubts(r, e)
 		for _, f := range e.Findings {
 			texts = append(texts, inFull(f))
 		}
-		message := "inconclusive"
+		for _, h := range e.Hops {
+			texts = append(texts, fmt.Sprintf("failed first at %s: %d × %s (trace %s)", h.Site, h.Count, h.Error, h.Example))
+		}
+		message := strings.ToLower(e.Verdict.String())
 		if len(e.Findings) > 0 {
 			message = e.Findings[0].Text
+		} else if len(texts) > 0 {
+			message = texts[0]
 		}
 		c := testcase{Class: "bedlam." + r.Suite, Name: e.Name, Time: fmt.Sprintf("%.3f", max(0, e.After.To-e.Fault.From))}
 		add(c, e.Verdict, message, strings.Join(texts, "\n"))
+	}
+	for _, f := range r.Findings {
+		add(testcase{Class: "bedlam.run", Name: f.Check, Time: "0"}, f.Verdict, f.Text, inFull(f))
 	}
 	for _, l := range r.Audit {
 		add(testcase{Class: "bedlam.audit", Name: l.Name, Time: "0"}, l.Verdict, l.Text, l.Text)
 	}
 	for _, g := range r.Gates {
-		v := chaos.Pass
-		if !g.OK {
-			v = chaos.Inconclusive
-		}
-		add(testcase{Class: "bedlam.gate", Name: g.Name, Time: "0"}, v, g.Text, g.Text)
+		add(testcase{Class: "bedlam.gate", Name: g.Name, Time: "0"}, gate(g), g.Text, g.Text)
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
@@ -105,4 +115,16 @@ func inFull(f chaos.Finding) string {
 		text += "\n  again: " + f.Repeat
 	}
 	return text
+}
+
+// xmlText removes what XML 1.0 cannot hold in any form: control characters,
+// surrogates and two non-characters. encoding/xml would write U+FFFD for them;
+// some readers choke on that in names.
+func xmlText(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\t' || r == '\n' || r >= 0x20 && r < 0x7f || r >= 0xa0 && r < 0xfffd || r >= 0x10000 && r <= 0x10ffff {
+			return r
+		}
+		return -1
+	}, s)
 }

@@ -116,14 +116,16 @@ func within(bars []bar, from, to float64) []bar {
 	return out
 }
 
-// beside writes each bar's text where there is room: after it, or before it if
-// it ends in the right half.
+// beside writes a bar's text where there is more room: after it or before it.
 func beside(b bar, text string, from, to float64) bar {
-	b.Text = cut(text, 48) // what a lane of half a page's width can hold
+	const lane, letter, least = 430, 6.2, 8 // pixels of a narrow lane and of a letter; letters worth reading
+	left, right := (b.from-from)/(to-from), 1-(b.to-from)/(to-from)
 	b.TextX, b.Anchor = b.End, "start"
-	left, right := (b.from-from)/(to-from), (b.to-from)/(to-from)
-	if 1-right < left {
+	if right < left {
 		b.TextX, b.Anchor = b.X, "end"
+	}
+	if room := int(max(left, right) * lane / letter); room >= least {
+		b.Text = cut(text, room)
 	}
 	return b
 }

@@ -8,44 +8,119 @@ import (
 	"github.com/bedlamlab/bedlam/chaos"
 )
 
-// Markdown writes a summary for a pull request or a CI job's page. GitHub cuts
-// a job's summary at 1 MiB; this one is some kilobytes.
+// mostMarkdown is the size of a summary in bytes, well below the 1 MiB above
+// which GitHub drops a step's summary altogether.
+const mostMarkdown = 900 << 10
+
+// mostCell is how many characters of a text stand in a line of the summary:
+// the whole of it is in the page.
+const mostCell = 300
+
+// Markdown writes a summary for a pull request or a CI job's page: always less
+// than 1 MiB, whatever the result holds.
 func Markdown(w io.Writer, r chaos.Result) error {
-	var b strings.Builder
-	icon := map[chaos.Verdict]string{chaos.Pass: "✅", chaos.Fail: "❌", chaos.Inconclusive: "❔"}
-	fmt.Fprintf(&b, "## %s %s: %s\n\n%s\n\n", icon[r.Verdict], r.Verdict, sentence(r), escape(origin(r)))
+	m := &markdown{}
+	m.line("## %s %s: %s\n", icons[r.Verdict], r.Verdict, escape(sentence(r)))
+	if a := alarm(r); a != "" {
+		m.line("**%s**\n", escape(a))
+	}
+	m.line("%s", escape(origin(r)))
+	if len(r.Reasons) > 0 {
+		m.line("")
+	}
 	for _, reason := range r.Reasons {
-		fmt.Fprintf(&b, "- %s\n", escape(reason))
+		m.line("- %s", escape(reason))
 	}
-	b.WriteString("\n| experiment | verdict | injection | requests that met it | goodput before | during | after | recovery |\n|---|---|---|--:|--:|--:|--:|--:|\n")
-	for _, e := range r.Experiments {
-		var g chaos.Row
-		for _, row := range e.Rows {
-			if row.Metric == "goodput" && row.Class == "" {
-				g = row
-			}
-		}
-		recovery := e.Recovery.Status
-		if e.Recovery.Seconds != nil {
-			recovery = "≤ " + duration(max(1, *e.Recovery.Seconds))
-		}
-		fmt.Fprintf(&b, "| %s | %s %s | %s | %d | %s | %s | %s | %s |\n", escape(e.Name), icon[e.Verdict], e.Verdict, e.Injection.Status,
-			e.Injection.Witnesses, figure(g.Baseline, g.Unit), figure(g.Fault, g.Unit), figure(g.After, g.Unit), recovery)
-	}
-	b.WriteString("\n<details><summary>Audit of the data</summary>\n\n| invariant | looked at | violations | |\n|---|--:|--:|---|\n")
-	for _, l := range r.Audit {
-		text := l.Text
-		if l.Violations == 0 && l.N > 0 {
-			text = fmt.Sprintf("at most %.2g %% at 95 %%", 100*l.Bound)
-		}
-		fmt.Fprintf(&b, "| %s %s | %d | %d | %s |\n", icon[l.Verdict], escape(l.Title), l.N, l.Violations, escape(text))
-	}
-	b.WriteString("\n</details>\n")
-	_, err := io.WriteString(w, b.String())
+	m.experiments(r)
+	m.findings(r)
+	m.audit(r)
+	_, err := io.WriteString(w, m.b.String())
 	return err
 }
 
-// escape keeps text from becoming a table cell's end, markup or HTML.
-func escape(s string) string {
-	return strings.NewReplacer("|", "\\|", "<", "&lt;", "*", "\\*", "_", "\\_", "`", "\\`", "\n", " ").Replace(s)
+var icons = map[chaos.Verdict]string{chaos.Pass: "✅", chaos.Fail: "❌", chaos.Inconclusive: "❔"}
+
+type markdown struct {
+	b    strings.Builder
+	full bool
 }
+
+// line writes a line while there is room; the first that does not fit is the
+// last, and says so. What stands first matters most.
+func (m *markdown) line(format string, args ...any) {
+	if m.full {
+		return
+	}
+	text := fmt.Sprintf(format, args...)
+	if m.b.Len()+len(text) > mostMarkdown {
+		m.full = true
+		text = "\n\n_The rest does not fit here: see report.html._"
+	}
+	m.b.WriteString(text)
+	m.b.WriteByte('\n')
+}
+
+func (m *markdown) experiments(r chaos.Result) {
+	if len(r.Experiments) == 0 {
+		return
+	}
+	m.line("\n| experiment | verdict | injection | requests that met it | goodput before | during | after | recovery |")
+	m.line("|---|---|---|--:|--:|--:|--:|--:|")
+	for _, e := range r.Experiments {
+		g := total(e, "goodput")
+		m.line("| %s | %s %s | %s | %s | %s | %s | %s | %s |", escape(e.Name), icons[e.Verdict], e.Verdict, escape(e.Injection.Status),
+			count(e.Injection.Witnesses), figure(g.Baseline, "share"), figure(g.Fault, "share"), figure(g.After, "share"), escape(recovered(e.Recovery)))
+	}
+}
+
+// findings names, for each, the site, the trace and the command that shows it
+// again: what one needs to begin.
+func (m *markdown) findings(r chaos.Result) {
+	type found struct {
+		of string
+		chaos.Finding
+	}
+	var all []found
+	for _, e := range r.Experiments {
+		for _, f := range e.Findings {
+			all = append(all, found{e.Name, f})
+		}
+	}
+	for _, f := range r.Findings {
+		all = append(all, found{"the run", f})
+	}
+	if len(all) == 0 {
+		return
+	}
+	m.line("\n<details><summary>Findings (%d)</summary>\n", len(all))
+	m.line("| | of | finding | site | trace | again |")
+	m.line("|---|---|---|---|---|---|")
+	for _, f := range all {
+		m.line("| %s | %s | %s | %s | %s | %s |", icons[f.Verdict], escape(f.of), escape(f.Text), escape(f.Site), escape(f.Trace), escape(f.Repeat))
+	}
+	m.line("\n</details>")
+}
+
+func (m *markdown) audit(r chaos.Result) {
+	if len(r.Audit) == 0 {
+		return
+	}
+	m.line("\n<details><summary>Audit of the data</summary>\n")
+	m.line("| invariant | looked at | violations | true rate, at 95 %% |\n|---|--:|--:|---|")
+	for _, l := range r.Audit {
+		text := escape(l.Text)
+		if b := bound(l); b != "" {
+			text = b
+		}
+		m.line("| %s %s | %s | %s | %s |", icons[l.Verdict], escape(l.Title), count(l.N), count(l.Violations), text)
+	}
+	m.line("\n</details>")
+}
+
+// escapes keep text from becoming a table cell's end, markup, HTML, a link or
+// a mention of somebody.
+var escapes = strings.NewReplacer(`\`, `\\`, "|", `\|`, "&", "&amp;", "<", "&lt;", ">", "&gt;", "*", `\*`, "_", `\_`, "`", "\\`",
+	"[", `\[`, "]", `\]`, "~", `\~`, "#", `\#`, "!", `\!`, "$", `\$`, "@", "@\u200b", "://", ":\u200b//")
+
+// escape makes one line of a text, harmless in Markdown.
+func escape(s string) string { return escapes.Replace(cut(plain(s), mostCell)) }

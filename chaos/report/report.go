@@ -110,3 +110,27 @@ func total(e chaos.ExperimentResult, metric string) chaos.Row {
 	}
 	return chaos.Row{Metric: metric}
 }
+
+// cell prints one figure of a row. Recovery is looked for second by second, so
+// that 0 means within the first.
+func cell(row chaos.Row, x *float64) string {
+	if row.Metric == "recovery" && x != nil && *x >= 0 && *x <= 1 {
+		return "≤ " + duration(1)
+	}
+	return figure(x, row.Unit)
+}
+
+// doubts are the conditions that did not hold, for an experiment that is
+// inconclusive because of them and not of anything found in itself.
+func doubts(r chaos.Result, e chaos.ExperimentResult) []string {
+	if e.Verdict != chaos.Inconclusive || len(e.Findings) > 0 {
+		return nil
+	}
+	var texts []string
+	for _, g := range r.Gates {
+		if !g.OK {
+			texts = append(texts, g.Text)
+		}
+	}
+	return texts
+}

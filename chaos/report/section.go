@@ -28,6 +28,7 @@ type section struct {
 	Windows     [3]string // what the table's columns cover
 	Rows        []metricRow
 	Findings    []finding
+	Doubts      []string // of the whole run, where nothing of its own explains the verdict
 	Repeats     []string
 	Hops        []hop
 	Chart       *chart
@@ -80,6 +81,7 @@ func newSection(number int, r chaos.Result, e chaos.ExperimentResult, traces map
 		s.Rows = append(s.Rows, newMetricRow(row, g.N))
 	}
 	s.Findings = newFindings(e.Findings, traces)
+	s.Doubts = doubts(r, e)
 	for _, f := range s.Findings {
 		if f.Repeat != "" && !slices.Contains(s.Repeats, f.Repeat) {
 			s.Repeats = append(s.Repeats, f.Repeat)
@@ -90,7 +92,8 @@ func newSection(number int, r chaos.Result, e chaos.ExperimentResult, traces map
 	}
 	s.Chart = closeUp(r, e, fmt.Sprintf("chart-%d", number))
 	if sane(e.Fault) {
-		s.Events = events(r.Series, max(0, e.Fault.From-roomBefore), max(e.Fault.To, e.After.To)+roomAfter)
+		from, to := around(r, e)
+		s.Events = events(r.Series, from, to)
 	}
 	return s
 }
@@ -100,7 +103,7 @@ func newSection(number int, r chaos.Result, e chaos.ExperimentResult, traces map
 func newMetricRow(row chaos.Row, whole [3]int) metricRow {
 	m := metricRow{Metric: row.Metric, Class: row.Class, Limit: row.Limit}
 	for i, x := range []*float64{row.Baseline, row.Fault, row.After} {
-		m.Values[i] = figure(x, row.Unit)
+		m.Values[i] = cell(row, x)
 		if row.N != whole && row.N[i] > 0 {
 			m.N[i] = "n = " + count(row.N[i])
 		}

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -15,23 +16,33 @@ type TerminalOptions struct {
 }
 
 // Terminal writes the report that a person reads first: verdict, reasons, then
-// each experiment's table.
+// each experiment's table. It says little about what passed.
 func Terminal(w io.Writer, r chaos.Result, o TerminalOptions) error {
 	t := &terminal{color: o.Color}
 	t.line("%s  %s", t.verdict(r.Verdict), sentence(r))
-	t.line("%s", origin(r))
+	if a := alarm(r); a != "" {
+		t.line("%s", t.paint(bold, t.paint(red, plain(a))))
+	}
+	t.line("%s", plain(origin(r)))
 	for _, reason := range r.Reasons {
-		t.line("  · %s", reason)
+		t.line("  · %s", plain(reason))
 	}
 	for _, e := range r.Experiments {
-		t.experiment(e)
+		t.experiment(r, e)
+	}
+	if len(r.Findings) > 0 {
+		t.line("")
+		t.line("Findings outside the experiments")
+		t.findings(r.Findings)
 	}
 	t.audit(r)
-	t.line("")
-	for _, g := range r.Gates {
-		t.line("%s %s", t.mark(g.OK), g.Text)
+	if len(r.Gates) > 0 {
+		t.line("")
 	}
-	t.line("%d journeys, %d requests: %s; generator lag p99 %s", r.Load.Journeys, r.Load.Requests, outcomes(r), duration(r.Load.LagP99))
+	for _, g := range r.Gates {
+		t.line("%s %s", t.mark(gate(g)), plain(g.Text))
+	}
+	t.line("%s, %s: %s; generator lag p99 %s", plural(r.Load.Journeys, "journey"), plural(r.Load.Requests, "request"), outcomes(r), duration(r.Load.LagP99))
 	_, err := io.WriteString(w, t.b.String())
 	return err
 }
@@ -56,107 +67,153 @@ func (t *terminal) paint(code int, text string) string {
 
 const (
 	bold   = 1
+	faint  = 2
 	red    = 31
 	green  = 32
 	yellow = 33
 )
 
+var verdictColors = map[chaos.Verdict]int{chaos.Pass: green, chaos.Fail: red, chaos.Inconclusive: yellow}
+
 func (t *terminal) verdict(v chaos.Verdict) string {
-	code := map[chaos.Verdict]int{chaos.Pass: green, chaos.Fail: red, chaos.Inconclusive: yellow}[v]
-	return t.paint(bold, t.paint(code, v.String()))
+	return t.paint(bold, t.paint(verdictColors[v], v.String()))
 }
 
-func (t *terminal) mark(ok bool) string {
-	if ok {
-		return t.paint(green, "✓")
-	}
-	return t.paint(red, "✗")
-}
+func (t *terminal) mark(v chaos.Verdict) string { return t.paint(verdictColors[v], mark(v)) }
 
-func (t *terminal) experiment(e chaos.ExperimentResult) {
+// always are the metrics that stand in every table; the others stand there if
+// they have a limit, or if the experiment did not pass.
+var always = []string{"goodput", "lost", "degraded", "p50", "p99", "p99.9", "amplification", "recovery"}
+
+func (t *terminal) experiment(r chaos.Result, e chaos.ExperimentResult) {
+	passed := e.Verdict == chaos.Pass
 	t.line("")
-	t.line("%s  %s  (%s)", t.verdict(e.Verdict), e.Title, e.Name)
-	t.line("  fault      %s on %s", strings.Join(e.Injection.Faults, ", then "), strings.Join(e.Injection.Victims, ", "))
-	t.line("  injection  %s: %s; %d requests met it", e.Injection.Status, e.Injection.Probe, e.Injection.Witnesses)
-	recovery := e.Recovery.Status
-	if e.Recovery.Seconds != nil {
-		recovery += fmt.Sprintf(" within %s", duration(max(1, *e.Recovery.Seconds)))
+	t.line("%s  %s  %s", t.verdict(e.Verdict), plain(e.Title), t.paint(faint, "("+plain(e.Name)+")"))
+	t.line("  harm       %s on %s", listed(e.Injection.Faults, ", then "), listed(e.Injection.Victims, ", "))
+	if passed {
+		t.line("  injection  %s; %s met it", e.Injection.Status, plural(e.Injection.Witnesses, "request"))
+	} else {
+		t.line("  injection  %s: %s; %s met it", orDash(e.Injection.Status), orDash(plain(e.Injection.Probe)), plural(e.Injection.Witnesses, "request"))
+		recovery := recovered(e.Recovery)
+		if e.Recovery.Seconds != nil {
+			recovery = "recovered within " + duration(max(1, *e.Recovery.Seconds))
+		}
+		if e.Recovery.Lift != "" {
+			recovery += "; after the lift: " + plain(e.Recovery.Lift)
+		}
+		t.line("  recovery   %s", recovery)
 	}
-	if e.Recovery.Lift != "" {
-		recovery += "; after the lift: " + e.Recovery.Lift
+	t.findings(e.Findings)
+	for _, text := range doubts(r, e) {
+		t.line("  %s %s", t.mark(chaos.Inconclusive), plain(text))
 	}
-	t.line("  recovery   %s", recovery)
-	if len(e.Rows) > 0 {
-		t.line("  %s %s %s %s  %s", left("", 26), right("baseline", 10), right("fault", 10), right("after", 10), "limit")
-	}
+	t.rows(e, passed)
+	t.hops(e.Hops)
+}
+
+// rows prints the table, its first column as wide as it must be.
+func (t *terminal) rows(e chaos.ExperimentResult, passed bool) {
+	name := func(row chaos.Row) string { return strings.TrimSpace(plain(row.Metric + " " + row.Class)) }
+	var rows []chaos.Row
+	width := len("amplification")
 	for _, row := range e.Rows {
-		name := row.Metric
-		if row.Class != "" {
-			name += " " + row.Class
+		if passed && row.Limit == "" && (row.Class != "" || !slices.Contains(always, row.Metric)) {
+			continue
 		}
-		limit := row.Limit
+		rows = append(rows, row)
+		width = max(width, utf8.RuneCountInString(name(row)))
+	}
+	if len(rows) == 0 {
+		return
+	}
+	const column = 10
+	t.line("  %s %s %s %s    %s", left("", width), right("before", column), right("during", column), right("after", column), "limit")
+	for _, row := range rows {
+		limit := "  " + plain(row.Limit)
 		if row.Verdict != nil {
-			limit = t.verdictMark(*row.Verdict) + " " + limit
+			limit = t.mark(*row.Verdict) + " " + plain(row.Limit)
 		}
-		t.line("  %s %s %s %s  %s", left(name, 26), right(figure(row.Baseline, row.Unit), 10),
-			right(figure(row.Fault, row.Unit), 10), right(figure(row.After, row.Unit), 10), limit)
+		t.line("  %s %s %s %s  %s", left(name(row), width), right(cell(row, row.Baseline), column),
+			right(cell(row, row.Fault), column), right(cell(row, row.After), column), limit)
 	}
-	for _, f := range e.Findings {
-		t.line("  %s %s", t.verdictMark(f.Verdict), f.Text)
-		where := []string{}
-		if f.Site != "" {
-			where = append(where, "site "+f.Site)
+}
+
+func (t *terminal) findings(fs []chaos.Finding) {
+	repeat := ""
+	for _, f := range fs {
+		t.line("  %s %s", t.mark(f.Verdict), plain(f.Text))
+		var where []string
+		for _, x := range [][2]string{{"check", f.Check}, {"site", f.Site}, {"trace", f.Trace}} {
+			if x[1] != "" {
+				where = append(where, x[0]+" "+plain(x[1]))
+			}
 		}
-		if f.Trace != "" {
-			where = append(where, "trace "+f.Trace)
-		}
-		if len(where) > 0 {
-			t.line("      %s", strings.Join(where, ", "))
+		t.line("      %s", t.paint(faint, strings.Join(where, ", ")))
+		if f.Repeat != "" {
+			repeat = plain(f.Repeat) // the same for all of an experiment
 		}
 	}
-	for i, h := range e.Hops {
-		if i == 3 { // the rest is in the HTML report
-			t.line("    … and %d more", len(e.Hops)-i)
+	if repeat != "" {
+		t.line("  %s %s", "again:", repeat)
+	}
+}
+
+// mostHops are printed; the rest is in the HTML report.
+const mostHops = 3
+
+func (t *terminal) hops(hs []chaos.Hop) {
+	for i, h := range hs {
+		if i == mostHops {
+			t.line("  … and %d more", len(hs)-i)
 			break
 		}
-		t.line("    failed first at %s: %d × %s (trace %s)", h.Site, h.Count, h.Error, h.Example)
+		t.line("  failed first at %s: %s × %s", plain(h.Site), count(h.Count), cut(plain(h.Error), 100))
+		t.line("      %s", t.paint(faint, "trace "+plain(h.Example)))
 	}
-}
-
-func (t *terminal) verdictMark(v chaos.Verdict) string {
-	switch v {
-	case chaos.Pass:
-		return t.paint(green, "✓")
-	case chaos.Fail:
-		return t.paint(red, "✗")
-	}
-	return t.paint(yellow, "?")
 }
 
 func (t *terminal) audit(r chaos.Result) {
+	if len(r.Audit) == 0 {
+		return
+	}
+	width := 0
+	for _, l := range r.Audit {
+		width = max(width, utf8.RuneCountInString(plain(l.Name)))
+	}
 	t.line("")
 	t.line("Audit of the data")
 	for _, l := range r.Audit {
-		text := fmt.Sprintf("0 of %d", l.N)
+		text := right("0", 6) + " of " + right(count(l.N), 9)
 		switch {
 		case l.Violations > 0:
-			text = fmt.Sprintf("%d violations: %s", l.Violations, l.Text)
+			text = right(count(l.Violations), 6) + " of " + right(count(l.N), 9) + "  " + plain(l.Text)
 		case l.Verdict == chaos.Inconclusive:
-			text = l.Text
+			text = right(dash, 6) + strings.Repeat(" ", 15) + plain(l.Text)
 		case l.N > 0:
-			text += fmt.Sprintf(" (at most %.2g %% at 95 %%)", 100*l.Bound)
+			text += "  true rate " + bound(l) + " at 95 %"
 		}
-		t.line("  %s %s %s", t.verdictMark(l.Verdict), left(l.Name, 22), text)
+		t.line("  %s %s %s", t.mark(l.Verdict), left(plain(l.Name), width), text)
 	}
 }
 
 // outcomes lists them in the order in which they get worse.
 func outcomes(r chaos.Result) string {
 	var parts []string
-	for _, name := range []string{"ok", "degraded", "failed", "unknown"} {
-		parts = append(parts, fmt.Sprintf("%d %s", r.Load.Outcomes[name], name))
+	for _, name := range outcomeNames {
+		parts = append(parts, count(r.Load.Outcomes[name])+" "+name)
 	}
 	return strings.Join(parts, ", ")
+}
+
+func listed(names []string, between string) string {
+	return orDash(plain(strings.Join(names, between)))
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return dash
+	}
+	return s
 }
 
 func left(s string, n int) string {

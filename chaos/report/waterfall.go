@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/bedlamlab/bedlam/chaos"
 )
@@ -28,11 +29,12 @@ type waterfall struct {
 }
 
 type spanRow struct {
-	Indent, Service, Instance, Name string
-	X, W                            string
-	From, Took                      string
-	Error, Fault                    string
-	Class                           string
+	Indent, Service, Instance string
+	Name, Full                string // Full only where Name is shortened
+	X, W                      string
+	From, Took                string
+	Error, Fault              string
+	Class                     string
 }
 
 // newWaterfall lays a trace's spans out over its whole length. Spans may begin
@@ -53,11 +55,14 @@ func newWaterfall(n int, w chaos.Waterfall) waterfall {
 			out.More = fmt.Sprintf("and %s more", plural(len(w.Spans)-mostSpans, "span"))
 			break
 		}
-		row := spanRow{Indent: strconv.Itoa(max(0, min(s.Depth, mostIndent))), Service: s.Service, Instance: s.Instance, Name: s.Name,
+		row := spanRow{Indent: strconv.Itoa(max(0, min(s.Depth, mostIndent))), Service: s.Service, Instance: s.Instance, Name: method(s.Name),
 			From: duration(max(0, s.From)), Took: duration(s.Seconds), Error: s.Error, Fault: s.Fault,
 			X: percent(s.From, from, to), W: "0%", Class: "span"}
 		if to > from && s.Seconds > 0 {
 			row.W = fmt.Sprintf("%.3f%%", 100*min(1, s.Seconds/(to-from)))
+		}
+		if row.Name != s.Name {
+			row.Full = s.Name
 		}
 		if s.Error != "" {
 			row.Class += " error"
@@ -72,4 +77,14 @@ func newWaterfall(n int, w chaos.Waterfall) waterfall {
 		out.Ticks = append(out.Ticks, label{X: fmt.Sprintf("%.0f%%", 100*share), Text: duration((to - from) * share), Anchor: anchor})
 	}
 	return out
+}
+
+// method leaves the package out of an RPC's name, which is most of it and the
+// same in all: shop.cart.v1.Cart/Get becomes Cart/Get.
+func method(name string) string {
+	service, rest, rpc := strings.Cut(name, "/")
+	if i := strings.LastIndexByte(service, '.'); rpc && i >= 0 && !strings.Contains(service, " ") {
+		return service[i+1:] + "/" + rest
+	}
+	return name
 }

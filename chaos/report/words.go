@@ -111,12 +111,13 @@ func gate(g chaos.Gate) chaos.Verdict {
 	return chaos.Inconclusive
 }
 
-// bound says what an audit that found nothing still allows.
+// bound says what an audit that found nothing still allows: the upper end of
+// the true rate, with 95 % confidence.
 func bound(l chaos.AuditLine) string {
 	if l.Violations > 0 || l.N == 0 {
 		return ""
 	}
-	return fmt.Sprintf("at most %.2g %% at 95 %%", 100*l.Bound)
+	return fmt.Sprintf("≤ %.2g %%", 100*min(1, l.Bound)) // 3/n of few is no bound at all
 }
 
 // plain makes one line of text that a terminal shows and does not obey:

@@ -15,13 +15,13 @@
       const row = rows[Math.floor(at / step)];
       line.setAttribute("x1", 100 * share + "%");
       line.setAttribute("x2", 100 * share + "%");
+      line.classList.add("on");
       if (!row) return;
       const [s, intended, ok, degraded, failed, unknown, p50, p99] = [...row.cells].map((c) => c.textContent);
       out.textContent = `${s} s: ${intended} intended, ${ok} ok, ${degraded} degraded, ${failed} failed, ${unknown} unknown; p50 ${p50}, p99 ${p99}`;
     });
     svg.addEventListener("pointerleave", () => {
-      line.setAttribute("x1", -100);
-      line.setAttribute("x2", -100);
+      line.classList.remove("on");
       out.textContent = "";
     });
   }
