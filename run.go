@@ -234,8 +234,9 @@ type watch struct {
 	observe func(Status)
 	of      int
 
-	mu sync.Mutex
-	at runner.Progress
+	mu    sync.Mutex
+	at    runner.Progress
+	begun time.Time // when the experiment of at began
 }
 
 // goodput counts, for the runner, the requests due in the whole seconds of a
@@ -253,10 +254,16 @@ func (w *watch) goodput(from, to time.Time) (good, decided int) {
 
 // expected is about how long one experiment takes: up to a second until it
 // strikes, the hold, a second or two for the proofs, the recovery, the audit.
-const expected = 16 * time.Second
+const expected = 13 * time.Second
+
+// quietUsual is how long quiescence and the final audit usually take.
+const quietUsual = 4 * time.Second
 
 func (w *watch) progress(p runner.Progress) {
 	w.mu.Lock()
+	if p.Index != w.at.Index {
+		w.begun = time.Now()
+	}
 	w.at = p
 	w.mu.Unlock()
 	w.tell()
@@ -265,13 +272,15 @@ func (w *watch) progress(p runner.Progress) {
 func (w *watch) tell() {
 	w.mu.Lock()
 	s := Status{Progress: w.at}
+	begun := w.begun
 	w.mu.Unlock()
-	s.Left = time.Duration(w.of-s.Index+1) * expected
+	s.Left = quietUsual
 	switch s.Phase {
 	case "quiet":
-		s.Left = 5 * time.Second
 	case "warm-up", "baseline":
-		s.Left += max(0, warmUp+runner.Baseline-time.Since(w.start))
+		s.Left += time.Duration(w.of)*expected + max(0, warmUp+runner.Baseline-time.Since(w.start))
+	default:
+		s.Left += time.Duration(w.of-s.Index)*expected + max(0, expected-time.Since(begun))
 	}
 	s.Live = w.g.Live()
 	w.observe(s)
