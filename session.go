@@ -197,8 +197,11 @@ func (s *session) load(ctx context.Context, o Options, start time.Time, r loadge
 	if err != nil {
 		return nil, err
 	}
+	// The collector, not the session's field: requests that are still under way
+	// when the session is closed end later, and theirs are not kept.
+	c := s.collector
 	return loadgen.Start(ctx, loadgen.Config{Run: s.run, Seed: o.Seed, Rate: o.Rate, Arrivals: o.Arrivals, Gateways: gateways,
-		Start: start, Recorder: r, Span: func(span collector.Span) { s.collector.Add(span) }})
+		Start: start, Recorder: r, Span: func(span collector.Span) { c.Add(span) }})
 }
 
 // close takes everything down; it may be called on a session half open, and
