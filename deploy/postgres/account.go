@@ -72,15 +72,6 @@ type runner struct {
 
 func (r runner) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := r.account.as(exec.CommandContext(ctx, name, args...))
-	// initdb has children, who would go on working and hold its output open.
-	cmd.Cancel = func() error {
-		err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		if errors.Is(err, syscall.ESRCH) {
-			return os.ErrProcessDone
-		}
-		return err
-	}
-	cmd.WaitDelay = lastWords
 	cmd.Dir = r.dir
 	if cmd.Dir == "" {
 		cmd.Dir = "/"

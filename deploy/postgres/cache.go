@@ -114,8 +114,7 @@ func build(dir string, fill func(temp string) error) error {
 		return fmt.Errorf("cache folder: %w", err)
 	}
 	if err := fill(temp); err != nil {
-		os.RemoveAll(temp)
-		return err
+		return errors.Join(err, scrap(temp))
 	}
 	if err := os.Rename(temp, dir); err != nil {
 		os.RemoveAll(temp)

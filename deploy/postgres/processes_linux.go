@@ -43,28 +43,33 @@ func Processes(dir string) ([]int, error) {
 	return first(pids, l.pid), nil
 }
 
-// standing returns the processes whose working folder is dir or below.
-func standing(dir string) ([]int, error) {
+// standing returns the processes whose working folder is below dir, and those
+// whose is dir itself.
+func standing(dir string) (within, at []int, err error) {
 	real, err := filepath.EvalSymlinks(dir)
 	if os.IsNotExist(err) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return nil, fmt.Errorf("listing processes: %w", err)
+		return nil, nil, fmt.Errorf("listing processes: %w", err)
 	}
-	var pids []int
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
 			continue
 		}
-		if cwd, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd")); err == nil && strings.HasPrefix(cwd+"/", real+"/") {
-			pids = append(pids, pid)
+		cwd, err := os.Readlink(filepath.Join("/proc", e.Name(), "cwd"))
+		switch {
+		case err != nil: // it has gone, or is not ours to look at
+		case cwd == real:
+			at = append(at, pid)
+		case strings.HasPrefix(cwd, real+"/"):
+			within = append(within, pid)
 		}
 	}
-	return pids, nil
+	return within, at, nil
 }

@@ -36,19 +36,18 @@ func Processes(dir string) ([]int, error) {
 }
 
 // standing returns the processes that were told of dir: without /proc nobody
-// says where they stand.
-func standing(dir string) ([]int, error) {
+// says where they stand. All count as within.
+func standing(dir string) (within, at []int, err error) {
 	out, err := exec.Command("ps", "-axo", "pid=,stat=,command=").Output()
 	if err != nil {
-		return nil, fmt.Errorf("listing processes: %w", err)
+		return nil, nil, fmt.Errorf("listing processes: %w", err)
 	}
-	var pids []int
 	for line := range strings.Lines(string(out)) {
 		var pid int
 		var state string
 		if n, _ := fmt.Sscan(line, &pid, &state); n == 2 && !strings.HasPrefix(state, "Z") && strings.Contains(line, dir) {
-			pids = append(pids, pid)
+			within = append(within, pid)
 		}
 	}
-	return pids, nil
+	return within, nil, nil
 }

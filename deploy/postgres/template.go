@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // A template is a data folder as initdb leaves it, made once per version and
@@ -50,13 +51,16 @@ func (i *Install) initdb(ctx context.Context, dir string) error {
 			return fmt.Errorf("initdb: %w", err)
 		}
 	}
-	out, err := i.runner(dir).command(ctx, filepath.Join(i.Bin, "initdb"),
+	cmd := i.runner(dir).command(ctx, filepath.Join(i.Bin, "initdb"),
 		"--pgdata="+filepath.Join(dir, "data"), "--username="+Superuser, "--pwfile="+file,
 		"--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--data-checksums",
 		// A quarter of the usual 16 MB: a template is copied with one segment.
 		"--wal-segsize=4",
 		"--no-instructions",
-	).CombinedOutput()
+	)
+	// Without it its children, who hold its output, come to their input's end.
+	cmd.WaitDelay = farewell
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("initdb: %w", said(err, out))
 	}
@@ -70,6 +74,9 @@ func (i *Install) initdb(ctx context.Context, dir string) error {
 // from: a third of the files, and so of what each start copies.
 func (i *Install) slim(ctx context.Context, dir string) error {
 	cmd := i.runner(dir).command(ctx, filepath.Join(i.Bin, "postgres"), "--single", "-D", filepath.Join(dir, "data"), "template1")
+	// Killed, it would leave shared memory in the kernel.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = farewell
 	cmd.Stdin = strings.NewReader("UPDATE pg_database SET datistemplate = false WHERE datname = 'template0'\nDROP DATABASE template0\n")
 	out, err := cmd.CombinedOutput()
 	if err == nil && bytes.Contains(out, []byte("ERROR:")) {

@@ -1,10 +1,12 @@
 package postgres
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -58,26 +60,68 @@ func tidy(parent string, halves []string) error {
 	return nil
 }
 
-// scrap removes a half-made folder and ends those who stand in it.
+// farewell is how long initdb's servers may take to end when their input has:
+// one statement, and what a clean end takes.
+const farewell = 2 * time.Second
+
+// scrap removes a half-made folder and ends those who stand in it. A server
+// that is killed leaves shared memory in the kernel, so those below dir, in
+// the data folder, may leave by themselves first: their input ends with
+// initdb, which stands in dir itself.
 func scrap(dir string) error {
-	until := time.Now().Add(deathbed)
+	began := time.Now()
 	for {
-		pids, err := standing(dir)
+		within, at, err := standing(dir)
 		if err != nil {
 			return err
 		}
-		if len(pids) == 0 {
+		if len(within) == 0 && len(at) == 0 {
 			break
 		}
-		for _, pid := range pids {
+		now := at
+		if time.Since(began) > farewell {
+			now = slices.Concat(at, within)
+		}
+		for _, pid := range now {
 			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 				return fmt.Errorf("ending process %d in %s: %w", pid, dir, err)
 			}
 		}
-		if time.Now().After(until) {
-			return fmt.Errorf("processes %v in %s do not die", pids, dir)
+		if time.Since(began) > farewell+deathbed {
+			return fmt.Errorf("processes %v in %s do not die", slices.Concat(at, within), dir)
 		}
 		time.Sleep(time.Millisecond) // dying is not an event that a non-parent is told of
 	}
+	if s, err := Residue(dir); err == nil && s != nil {
+		s.forgetDynamic()
+	}
+	if err := Clean(dir); err != nil {
+		return err
+	}
 	return os.RemoveAll(dir)
+}
+
+// headerMagic begins the segment of every version since 9.4 (PGShmemMagic in
+// storage/pg_shmem.h); the handle of the dynamic segments' directory stands
+// behind two C ints and two sizes.
+const (
+	headerMagic   = 679834894
+	handleAt      = 24
+	headerAtLeast = handleAt + 4
+)
+
+// forgetDynamic removes the POSIX segment that initdb's servers, which do not
+// have our configuration yet, keep their dynamic shared memory's directory in.
+func (s Segment) forgetDynamic() {
+	b, err := unix.SysvShmAttach(s.ID, 0, unix.SHM_RDONLY)
+	if err != nil {
+		return
+	}
+	defer unix.SysvShmDetach(b)
+	if len(b) < headerAtLeast || binary.NativeEndian.Uint32(b) != headerMagic {
+		return
+	}
+	if handle := binary.NativeEndian.Uint32(b[handleAt:]); handle != 0 {
+		os.Remove(fmt.Sprintf("/dev/shm/PostgreSQL.%d", handle))
+	}
 }
