@@ -1,0 +1,41 @@
+package heal
+
+import (
+	"context"
+	"errors"
+)
+
+// Unhealed cuts a run short together with its guard and returns what is left
+// of it before and after the next start. Nothing stays either way.
+func (g *Ground) Unhealed(ctx context.Context, m Moment) (before, after []string, err error) {
+	s, err := g.open(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.await(ctx, m); err != nil {
+		return nil, nil, err
+	}
+	if err := s.strike(KillBoth, true); err != nil {
+		return nil, nil, err
+	}
+	before = s.left()
+	out, err := s.bedlam("heal").CombinedOutput()
+	if err != nil {
+		return before, nil, errors.New(string(out))
+	}
+	after, _ = s.settle(ctx, s.watch.began, patience)
+	return before, after, nil
+}
+
+// Bystanders returns the process ids of those that must not be harmed.
+func (g *Ground) Bystanders() []int {
+	var all []int
+	for _, cmd := range g.bystanders {
+		all = append(all, cmd.Process.Pid)
+	}
+	return all
+}
+
+// Harmed says which bystanders were harmed.
+func (g *Ground) Harmed() []string { return g.harmed() }
