@@ -1,147 +1,200 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
-	"github.com/bedlamlab/bedlam/loadgen"
+	"github.com/bedlamlab/bedlam/observability/collector"
 )
 
 // An invariant is something that must be true of the stores when all is quiet.
 type invariant struct {
 	Check
 	views []string // that it needs
-	judge func(b *books) (n int, vs []violation)
+	// history: it holds the stores against all that was asked, so that it can
+	// say nothing when a part of the history is missing.
+	history bool
+	judge   func(b *books) (n int, vs []violation)
+	// always is the part that must be true at any moment and of any part of
+	// the rows, so that it can be held against an audit of only the rows
+	// touched lately, with the load running. Nil: no part of it is.
+	always func(b *books) []violation
 }
 
 // A violation is one thing in the stores that must not be.
 type violation struct {
 	site  string // the service at fault
-	order string // by which its time is found; may be empty
-	at    string // else this timestamp of its row; may be empty
+	order string // the order that it is about; may be empty
+	key   string // the idempotency key that it is about; may be empty
+	what  string // else what it is about: a product, a transaction
+	at    string // the time that its row bears; may be empty
 	text  string
+}
+
+// subject tells violations of one invariant apart, from audit to audit.
+func (v violation) subject() string {
+	return strings.Join([]string{v.site, v.order, v.key, v.what}, "\x00")
 }
 
 // invariants are asked in this order.
 var invariants = []invariant{
-	noOversell, noLostOrder, noPhantomOrder, capturedOnce, ledgersBalance, ledgersAgree, paidIsCaptured,
-	refundedOnce, stockFollowsOrders, orderTotals, cartKeepsAdds, nothingStuck, outboxEmpty, shippedOnce,
+	noOversell, noLostOrder, noPhantomOrder, refusalIsFinal, capturedOnce, ledgersBalance, ledgersAgree, paidIsCaptured,
+	refundedOnce, stockFollowsOrders, orderTotals, orderHoldsCart, legalTransitions, cartKeepsAdds, nothingStuck,
+	outboxEmpty, eventsArrive, shippedOnce,
 }
 
-// books are the final audit's rows and what the customers were told.
-type books struct {
-	rec    *chaos.Record
-	views  map[string]chaos.View
-	orders map[string]map[string]string // orders.audit_orders by order
-	due    map[string]float64           // when the checkout of an order, or of a key, was due; seconds
-	acked  map[string]loadgen.Request   // checkouts that a customer was answered, by order
-	keys   map[string]bool              // of checkouts that were tried
-}
-
-// rows calls yield for each row of a view, by column.
-func (b *books) rows(view string, yield func(row map[string]string)) int {
-	v := b.views[view]
-	for _, r := range v.Rows {
-		row := make(map[string]string, len(v.Columns))
-		for i, c := range v.Columns {
-			row[c] = r[i]
-		}
-		yield(row)
-	}
-	return len(v.Rows)
-}
-
-// number reads a column; what is no number is 0, which no amount of money or
-// stock that matters is.
-func number(row map[string]string, column string) int64 {
-	n, _ := strconv.ParseInt(row[column], 10, 64)
-	return n
-}
-
-func newBooks(rec *chaos.Record) (*books, bool) {
-	i := slices.IndexFunc(rec.Audits, func(a chaos.Audit) bool { return a.Final })
-	if i < 0 {
-		return nil, false
-	}
-	b := &books{rec: rec, views: rec.Audits[i].Views, orders: map[string]map[string]string{}, due: map[string]float64{},
-		acked: map[string]loadgen.Request{}, keys: map[string]bool{}}
-	for _, r := range rec.Requests {
-		if r.Class != loadgen.ClassCheckout {
-			continue
-		}
-		b.keys[r.Key] = true
-		b.due[r.Key] = r.Due.Seconds()
-		if r.Order != "" {
-			b.due[r.Order] = r.Due.Seconds()
-			if r.Good() && (r.State == "PAID" || r.State == "PENDING") {
-				b.acked[r.Order] = r
-			}
-		}
-	}
-	b.rows("orders.audit_orders", func(row map[string]string) {
-		b.orders[row["order_id"]] = row
-		if at, ok := b.due[row["key"]]; ok {
-			b.due[row["order_id"]] = at
-		}
+// sorted puts violations into an order that does not depend on that of the
+// rows or of a map.
+func sorted(vs []violation) []violation {
+	slices.SortFunc(vs, func(a, b violation) int {
+		return cmp.Or(cmp.Compare(a.subject(), b.subject()), cmp.Compare(a.text, b.text), cmp.Compare(a.at, b.at))
 	})
-	return b, true
+	return vs
 }
 
-// judgeAudit holds every invariant against the final audit. Findings are by
-// the experiment in whose time their request was due; "" for none.
+// A harm is a violation and where it belongs.
+type harm struct {
+	violation
+	books      *books // that show it
+	experiment string // empty: none
+}
+
+// judgeAudit holds every invariant against the final audit, and what of it is
+// true at any moment against the audits before. Findings are by experiment;
+// "" for none.
 func judgeAudit(m *meter) ([]chaos.AuditLine, map[string][]chaos.Finding) {
 	lines := []chaos.AuditLine{}
 	findings := map[string][]chaos.Finding{}
-	b, ok := newBooks(m.rec)
+	asked := newAsked(m)
+	final, early := audits(m, asked)
 	for _, inv := range invariants {
 		line := chaos.AuditLine{Name: inv.Name, Title: inv.Doc}
-		if !ok {
-			line.Text = "there is no final audit"
-			lines = append(lines, line)
-			continue
-		}
-		if missing := slices.IndexFunc(inv.views, func(name string) bool { _, has := b.views[name]; return !has }); missing >= 0 {
-			line.Text = "the audit has no data of " + inv.views[missing]
-			lines = append(lines, line)
-			continue
-		}
-		n, vs := inv.judge(b)
-		line.N, line.Violations, line.Verdict = n, len(vs), chaos.Pass
-		if n > 0 {
-			line.Bound = 3 / float64(n)
-		}
-		if len(vs) > 0 {
-			line.Verdict, line.Bound, line.Text = chaos.Fail, 0, vs[0].text
+		hs := judgeInvariant(m, inv, final, early, &line)
+		if len(hs) > 0 {
+			line.Verdict, line.Bound, line.Violations, line.Text = chaos.Fail, 0, len(hs), hs[0].text
 		}
 		lines = append(lines, line)
-		for name, f := range m.attribute(inv, b, vs) {
-			findings[name] = append(findings[name], f...)
+		for name, fs := range accuse(inv, hs) {
+			findings[name] = append(findings[name], fs...)
 		}
 	}
 	return lines, findings
 }
 
-// attribute makes one finding for each experiment and site.
-func (m *meter) attribute(inv invariant, b *books, vs []violation) map[string][]chaos.Finding {
-	out := map[string][]chaos.Finding{}
-	for _, v := range vs {
-		name := ""
-		if at, ok := b.when(m, v); ok {
-			if e := m.viewAt(at); e != nil {
-				name = e.Name
+// audits returns the books of the final audit, nil if there is none, and those
+// of the audits before it, by time.
+func audits(m *meter, asked *asked) (final *books, early []*books) {
+	all := slices.Clone(m.rec.Audits)
+	slices.SortStableFunc(all, func(a, b chaos.Audit) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Name, b.Name)) })
+	for _, a := range all {
+		b := newBooks(m, a, asked)
+		if a.Final {
+			final = b
+		} else {
+			early = append(early, b)
+		}
+	}
+	return final, early
+}
+
+// judgeInvariant returns the violations of one invariant, each once: that of
+// an early audit belongs to the experiment that it ends.
+func judgeInvariant(m *meter, inv invariant, final *books, early []*books, line *chaos.AuditLine) []harm {
+	first := map[string]harm{} // by subject
+	doubt := ""
+	for _, b := range early {
+		if inv.always == nil || b.lacks(inv.views) != "" {
+			continue
+		}
+		vs := inv.always(b)
+		if bad := b.spoilt(inv.views); bad != "" {
+			doubt = "audit " + b.audit.Name + ": " + bad
+			continue
+		}
+		for _, v := range sorted(vs) {
+			if _, again := first[v.subject()]; !again {
+				first[v.subject()] = harm{v, b, m.experimentOf(b.audit)}
 			}
 		}
-		i := slices.IndexFunc(out[name], func(f chaos.Finding) bool { return f.Site == v.site })
-		if i < 0 {
-			f := chaos.Finding{Check: inv.Name, Verdict: chaos.Fail, Site: v.site, Mechanism: "data", Text: v.text, Trace: b.trace(v)}
-			out[name] = append(out[name], f)
-			i = len(out[name]) - 1
+	}
+	var hs []harm
+	switch {
+	case final == nil:
+		doubt = "there is no final audit"
+	case final.lacks(inv.views) != "":
+		doubt = "the audit has no data of " + final.lacks(inv.views)
+	default:
+		n, vs := inv.judge(final)
+		line.N = n
+		switch bad := final.spoilt(inv.views); {
+		case bad != "":
+			doubt, vs = bad, nil
+		case inv.history && !final.asked.whole:
+			doubt, vs = "a part of what was asked is not in the record", nil
+		case n == 0 && len(vs) == 0:
+			doubt = "there is nothing to look at"
 		}
-		out[name][i].Count++
+		for _, v := range sorted(vs) {
+			h := harm{v, final, ""}
+			if e, seen := first[v.subject()]; seen {
+				h.experiment = e.experiment
+				delete(first, v.subject())
+			} else if at, ok := final.when(v); ok {
+				if e := m.viewAt(at); e != nil {
+					h.experiment = e.Name
+				}
+			}
+			hs = append(hs, h)
+		}
+	}
+	var healed []violation
+	for _, h := range first {
+		healed = append(healed, h.violation)
+	}
+	for _, v := range sorted(healed) {
+		h := first[v.subject()]
+		h.text += fmt.Sprintf(" (seen by audit %s, not by the last one)", h.books.audit.Name)
+		hs = append(hs, h)
+	}
+	if line.Text = doubt; doubt == "" {
+		line.Verdict = chaos.Pass
+		line.Bound = 3 / float64(line.N)
+	}
+	return hs
+}
+
+// experimentOf returns the experiment that an audit ends.
+func (m *meter) experimentOf(a chaos.Audit) string {
+	for _, e := range m.rec.Journal {
+		if e.Kind == chaos.Audited && e.ID == a.Name {
+			return e.Experiment
+		}
+	}
+	if v := m.viewAt(m.at(a.Time)); v != nil {
+		return v.Name
+	}
+	return ""
+}
+
+// accuse makes one finding for each experiment and site.
+func accuse(inv invariant, hs []harm) map[string][]chaos.Finding {
+	out := map[string][]chaos.Finding{}
+	for _, h := range hs {
+		fs := out[h.experiment]
+		i := slices.IndexFunc(fs, func(f chaos.Finding) bool { return f.Site == h.site })
+		if i < 0 {
+			f := chaos.Finding{Check: inv.Name, Verdict: chaos.Fail, Site: h.site, Mechanism: "data", Text: h.text}
+			if r := h.books.request(h.violation); r != nil {
+				f.Trace = collector.TraceID(r.TraceID).String()
+			}
+			i = len(fs)
+			fs = append(fs, f)
+		}
+		fs[i].Count++
+		out[h.experiment] = fs
 	}
 	for _, fs := range out {
 		for i := range fs {
@@ -153,41 +206,15 @@ func (m *meter) attribute(inv invariant, b *books, vs []violation) map[string][]
 	return out
 }
 
-// when finds the time of a violation, as seconds of the run.
-func (b *books) when(m *meter, v violation) (float64, bool) {
-	if at, ok := b.due[v.order]; ok && v.order != "" {
-		return at, true
-	}
-	// PostgreSQL prints a timestamptz in UTC, as 2026-01-31 10:15:04.123+00.
-	if t, err := time.Parse("2006-01-02 15:04:05.999999-07", v.at); err == nil {
-		return m.at(t), true
-	}
-	if t, err := time.Parse(time.RFC3339Nano, v.at); err == nil {
-		return m.at(t), true
-	}
-	return 0, false
-}
-
-// trace finds the trace of the checkout that a violation speaks of.
-func (b *books) trace(v violation) string {
-	for _, r := range b.rec.Requests {
-		if r.Class == loadgen.ClassCheckout && v.order != "" && (r.Order == v.order || r.Key != "" && r.Key == b.orders[v.order]["key"]) {
-			return fmt.Sprintf("%x", r.TraceID)
+// audited: the look at the stores after the experiment could be taken.
+var audited = experimentCheck{
+	Check: Check{"audit", "the stores could be read after the experiment"},
+	on:    onRecord,
+	judge: func(v *view) []chaos.Finding {
+		if why, ok := v.has(chaos.Audited); ok && strings.HasPrefix(why, "failed: ") {
+			return []chaos.Finding{{Verdict: chaos.Inconclusive, Mechanism: "audit",
+				Text: "the audit after the experiment " + why + "; harm that was healed since cannot be seen"}}
 		}
-	}
-	return ""
+		return nil
+	},
 }
-
-// terminalPaid reports whether an order's state says that it was paid.
-func terminalPaid(state string) bool { return state == "PAID" || state == "SHIPPED" }
-
-// euros prints cents.
-func euros(cents int64) string {
-	sign := ""
-	if cents < 0 {
-		sign, cents = "-", -cents
-	}
-	return fmt.Sprintf("%s%d.%02d", sign, cents/100, cents%100)
-}
-
-func lower(s string) string { return strings.ToLower(s) }

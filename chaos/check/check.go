@@ -4,11 +4,23 @@
 //
 // [Judge] is the function you want. What it holds against a run stands one
 // opinion a file: [Checks] lists them.
+//
+//	record ─▶ gates ────────────▶ may anything be said of this run?
+//	       ─▶ each experiment ──▶ was the fault there, is it gone, did the shop keep its word?
+//	       ─▶ audits ───────────▶ is the data whole?
+//	       ─▶ conclude ─────────▶ verdict, reasons, exit code
+//
+// Three rules decide what a doubt is worth. What was measured while something
+// else may have been the cause (no proven fault, a late generator, a record
+// with holes) accuses nobody: it is INCONCLUSIVE. What is wrong in the data is
+// wrong whatever the cause: it is a FAIL. And nothing passes unseen: an empty
+// window, a missing view or an experiment cut short is never a PASS.
 package check
 
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/bedlamlab/bedlam/chaos"
@@ -33,15 +45,31 @@ func Checks() []Check {
 	return all
 }
 
-// An experimentCheck judges one experiment by its requests and spans.
+// An experimentCheck judges one experiment by its journal, requests and spans.
 type experimentCheck struct {
 	Check
+	on    on
 	judge func(*view) []chaos.Finding
 }
 
+// on says what a check's findings rest on.
+type on int
+
+const (
+	// onMeasures: figures of the fault and of what came after. They need a
+	// fault to be figures of, and accuse nobody in an unsound run.
+	onMeasures on = iota
+	// onRecord: what the journal says. It needs nothing else.
+	onRecord
+	// onAnswers: what the shop said. It is wrong whatever the cause.
+	onAnswers
+)
+
 // experimentChecks are asked in this order; those that explain come before
 // those that only notice.
-var experimentChecks = []experimentCheck{limits, aborted, truth, timeouts, attempts}
+var experimentChecks = []experimentCheck{
+	witnessed, lifted, punctual, audited, planned, limits, recovered, aborted, truth, timeouts, retries,
+}
 
 // Judge judges a record.
 func Judge(rec *chaos.Record) chaos.Result {
@@ -49,46 +77,56 @@ func Judge(rec *chaos.Record) chaos.Result {
 	res := chaos.Result{
 		Schema: chaos.ResultSchema, Seed: rec.Plan.Seed, Engine: rec.Plan.Engine, Suite: rec.Plan.Suite,
 		Run: rec.Plan.Run, Version: rec.Plan.Version, Commit: rec.Plan.Commit, Machine: rec.Plan.Machine,
-		Started: rec.Plan.Started, Seconds: m.length(), Load: m.load(), Series: series(m),
-		Reasons: []string{}, Findings: []chaos.Finding{}, Traces: []chaos.Waterfall{},
+		Started: rec.Plan.Started, Seconds: m.end, Load: m.load(), Series: series(m),
+		Reasons: []string{}, Experiments: []chaos.ExperimentResult{}, Findings: []chaos.Finding{}, Traces: []chaos.Waterfall{},
 	}
 	res.Gates = gates(m)
-	sound := !slices.ContainsFunc(res.Gates, func(g chaos.Gate) bool { return !g.OK })
 	audit, harm := judgeAudit(m)
 	res.Audit = audit
 	for _, v := range m.views {
-		e := judgeExperiment(v, sound)
-		e.Findings = append(e.Findings, repeat(harm[v.Name], rec.Plan, v.Name)...)
-		if len(harm[v.Name]) > 0 {
+		e := judgeExperiment(v)
+		if fs := harm[v.Name]; len(fs) > 0 {
+			e.Findings = append(e.Findings, repeat(fs, rec.Plan, v.Name)...)
 			e.Verdict = chaos.Fail
 		}
 		res.Experiments = append(res.Experiments, e)
 		res.Traces = append(res.Traces, waterfalls(v)...)
 	}
+	res.Findings = append(res.Findings, repeat(untrueBefore(m), rec.Plan, "")...)
 	res.Findings = append(res.Findings, repeat(harm[""], rec.Plan, "")...)
-	conclude(&res, m)
+	conclude(&res)
 	return res
 }
 
-func judgeExperiment(v *view, sound bool) chaos.ExperimentResult {
+func judgeExperiment(v *view) chaos.ExperimentResult {
+	v.injection = injection(v)
 	e := chaos.ExperimentResult{Name: v.Name, Title: v.spec.Title, Baseline: v.baseline, Fault: v.fault, After: v.after,
-		Injection: injection(v), Recovery: recovery(v), Rows: rows(v), Hops: hops(v), Findings: []chaos.Finding{}}
+		Injection: v.injection, Recovery: recovery(v), Rows: rows(v), Hops: hops(v), Findings: []chaos.Finding{}}
 	v.hops = e.Hops
+	proven := v.injection.Status == "proven"
+	sound := v.m.sound && v.late() == "" && v.ended && proven
 	for _, c := range experimentChecks {
-		e.Findings = append(e.Findings, c.judge(v)...)
-	}
-	if !sound || e.Injection.Status != "proven" {
-		// What was measured in an unsound run, or without a fault, may have
-		// any cause: it is shown, and it accuses nobody.
-		for i := range e.Findings {
-			e.Findings[i].Verdict = chaos.Inconclusive
+		if c.on == onMeasures && !v.harmed {
+			continue // there is nothing to measure
 		}
+		fs := c.judge(v)
+		for i := range fs {
+			fs[i].Check = c.Name
+			if c.on == onMeasures && !sound {
+				// It may have any cause: it is shown, and it accuses nobody.
+				fs[i].Verdict = chaos.Inconclusive
+			}
+		}
+		e.Findings = append(e.Findings, repeat(fs, v.m.rec.Plan, v.Name)...)
 	}
-	e.Findings = append(e.Findings, unproven(e.Injection)...)
-	e.Findings = repeat(e.Findings, v.m.rec.Plan, v.Name)
 	verdicts := []chaos.Verdict{chaos.Pass}
-	if !sound || !v.ended {
+	if !sound {
 		verdicts = append(verdicts, chaos.Inconclusive)
+		for _, r := range e.Rows {
+			if r.Verdict != nil && *r.Verdict == chaos.Fail {
+				*r.Verdict = chaos.Inconclusive
+			}
+		}
 	}
 	for _, f := range e.Findings {
 		verdicts = append(verdicts, f.Verdict)
@@ -97,68 +135,31 @@ func judgeExperiment(v *view, sound bool) chaos.ExperimentResult {
 	return e
 }
 
+// planned: the plan says what the experiment holds to.
+var planned = experimentCheck{
+	Check: Check{"plan", "the plan states what the experiment holds the shop to"},
+	on:    onRecord,
+	judge: func(v *view) []chaos.Finding {
+		if len(v.spec.Hypothesis.Limits) > 0 {
+			return nil
+		}
+		return []chaos.Finding{{Verdict: chaos.Inconclusive, Text: "the plan states no limit for this experiment: there is nothing to hold the shop to"}}
+	},
+}
+
 // repeat tells each finding how to see it again.
 func repeat(fs []chaos.Finding, p chaos.Plan, experiment string) []chaos.Finding {
-	what := experiment
-	if what == "" {
-		what = p.Suite
-	}
+	what := cmp.Or(experiment, p.Suite)
 	for i := range fs {
 		fs[i].Repeat = fmt.Sprintf("bedlam run --engine %s --seed %d --rate %g %s", p.Engine, p.Seed, p.Rate, what)
 	}
 	return fs
 }
 
-// conclude sets the whole's verdict, its reasons and the exit code.
-func conclude(res *chaos.Result, m *meter) {
-	var verdicts []chaos.Verdict
-	notLifted := false
-	for _, e := range res.Experiments {
-		verdicts = append(verdicts, e.Verdict)
-		notLifted = notLifted || e.Recovery.Status == "not-lifted"
-		for _, f := range e.Findings {
-			res.Reasons = append(res.Reasons, fmt.Sprintf("%s: %s", e.Name, f.Text))
-		}
+// finite keeps a figure that JSON could not hold out of a result.
+func finite(x float64) float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return 0
 	}
-	for _, f := range res.Findings {
-		verdicts = append(verdicts, f.Verdict)
-		res.Reasons = append(res.Reasons, f.Text)
-	}
-	for _, l := range res.Audit {
-		if l.Verdict == chaos.Inconclusive {
-			verdicts = append(verdicts, chaos.Inconclusive)
-			res.Reasons = append(res.Reasons, l.Name+": "+l.Text)
-		}
-	}
-	for _, g := range res.Gates {
-		if !g.OK {
-			verdicts = append(verdicts, chaos.Inconclusive)
-			res.Reasons = append(res.Reasons, g.Text)
-		}
-	}
-	res.Verdict = chaos.Worst(verdicts...)
-	switch {
-	case notLifted:
-		res.Exit = 4
-	case res.Verdict == chaos.Fail:
-		res.Exit = 1
-	case res.Verdict == chaos.Inconclusive:
-		res.Exit = 3
-	}
-	rank := func(text string) int { // reasons that accuse stand before those that only doubt
-		for _, e := range res.Experiments {
-			for _, f := range e.Findings {
-				if f.Verdict == chaos.Fail && text == e.Name+": "+f.Text {
-					return 0
-				}
-			}
-		}
-		for _, f := range res.Findings {
-			if f.Verdict == chaos.Fail && text == f.Text {
-				return 0
-			}
-		}
-		return 1
-	}
-	slices.SortStableFunc(res.Reasons, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
+	return x
 }

@@ -7,24 +7,19 @@ import (
 	"strings"
 
 	"github.com/bedlamlab/bedlam/chaos"
-	"github.com/bedlamlab/bedlam/loadgen"
 )
 
-// The gates' figures.
-const (
-	// lagLimit is the lateness of a send that changes what is measured: a
-	// latency of some milliseconds would be the generator's own.
-	lagLimit = 0.010 // s
-	// lagShare of the requests may be late: their own percentile is never printed.
-	lagShare = 0.01
-	// healthy is the least goodput of a baseline: below it, what is wrong in
-	// the fault phase was wrong before.
-	healthy = 0.99
-)
+// healthy is the least goodput of a baseline: below it, what is wrong in the
+// fault phase was wrong before.
+const healthy = 0.99
 
-// gates are the conditions without which a run says nothing.
+// gates are the conditions without which a run says nothing. The first and the
+// last decide about all of it; a generator that was late only in some
+// experiments leaves the others their verdicts.
 func gates(m *meter) []chaos.Gate {
-	return []chaos.Gate{complete(m), generator(m), healthyBaseline(m)}
+	record, baseline := complete(m), healthyBaseline(m)
+	m.sound = record.OK && baseline.OK
+	return []chaos.Gate{record, generator(m), baseline}
 }
 
 // complete: the record has all that the run did.
@@ -50,43 +45,23 @@ func complete(m *meter) chaos.Gate {
 	return g
 }
 
-// generator: the load was what was asked for.
-func generator(m *meter) chaos.Gate {
-	late, n := 0, 0
-	for _, r := range m.rec.Requests {
-		n++
-		if r.Lag().Seconds() > lagLimit {
-			late++
-		}
-	}
-	g := chaos.Gate{Name: "generator", OK: n > 0 && float64(late) <= lagShare*float64(n)}
-	g.Text = fmt.Sprintf("the generator sent %d of %d requests more than %g ms late (at most %g %% may be)", late, n, lagLimit*1000, lagShare*100)
-	return g
-}
-
 // healthyBaseline: the system was well before it was harmed.
 func healthyBaseline(m *meter) chaos.Gate {
 	g := chaos.Gate{Name: "baseline"}
-	rs := m.due(m.baseline)
-	n := 0
-	for _, r := range rs {
-		if good(r) {
-			n++
-		}
-	}
-	if len(rs) == 0 {
+	s := m.sample(m.baseline, "", fromDue)
+	if s.n == 0 {
 		g.Text = "there is no baseline"
 		return g
 	}
-	share := float64(n) / float64(len(rs))
+	share := float64(s.good) / float64(s.n)
 	g.OK = share >= healthy
-	g.Text = fmt.Sprintf("the baseline's goodput was %.2f %% of %d requests (at least %g %%)", 100*share, len(rs), 100*healthy)
+	g.Text = fmt.Sprintf("the baseline's goodput was %.2f %% of %d requests (at least %g %%)", 100*share, s.n, 100*healthy)
 	return g
 }
 
 // load says what the generator did.
 func (m *meter) load() chaos.Load {
-	l := chaos.Load{Rate: m.rec.Header.Rate, Requests: len(m.rec.Requests), Outcomes: map[string]int{}}
+	l := chaos.Load{Rate: finite(m.rec.Header.Rate), Requests: len(m.rec.Requests), Outcomes: map[string]int{}}
 	var lags []float64
 	journeys := map[uint64]bool{}
 	sent := 0
@@ -94,7 +69,7 @@ func (m *meter) load() chaos.Load {
 		journeys[r.Journey] = true
 		l.Outcomes[r.Outcome.String()]++
 		lags = append(lags, r.Lag().Seconds())
-		if r.Sent > 0 || r.Outcome != loadgen.Failed {
+		if r.Reason != "no_slot" { // of the generator's own, that it could not send it
 			sent++
 		}
 	}

@@ -23,76 +23,99 @@ func injection(v *view) chaos.Injection {
 		in.Faults = append(in.Faults, words(f))
 	}
 	in.Victims = unique(in.Victims)
-	proven := 0
+	if detail, ok := v.has(chaos.Unsupported); ok {
+		in.Status, in.Probe = "unsupported", detail
+		return in
+	}
+	byFault, all := witnesses(v)
+	in.Witnesses = all
+	proven, begun := 0, 0
 	var saw []string
-	for _, e := range v.entries {
-		switch e.Kind {
-		case chaos.Proven:
-			proven++
-			saw = append(saw, e.Detail)
-		case chaos.Unproven:
-			in.Status = "unproven"
-			saw = append(saw, "not proven: "+e.Detail)
-		case chaos.Unsupported:
-			in.Status, in.Probe = "unsupported", e.Detail
-			return in
+	for _, f := range v.faults {
+		if _, ok := v.last(f.ID, chaos.Injecting, chaos.Injected); ok {
+			begun++
 		}
+		e, ok := v.last(f.ID, chaos.Proven, chaos.Unproven)
+		switch {
+		case !ok:
+			continue
+		case e.Kind == chaos.Unproven:
+			saw = append(saw, notProven+e.Detail)
+			continue
+		}
+		proven++
+		if len(v.faults) > 1 {
+			e.Detail += fmt.Sprintf(" (met by %d)", byFault[f.ID])
+		}
+		saw = append(saw, e.Detail)
 	}
 	in.Probe = strings.Join(saw, "; ")
-	in.Witnesses = witnesses(v)
-	if in.Status == "none" && proven > 0 {
-		if in.Status = "proven"; proven < len(v.faults) || in.Witnesses == 0 {
-			in.Status = "unproven"
-		}
+	switch {
+	case begun == 0:
+	case len(v.faults) > 0 && proven == len(v.faults) && in.Witnesses > 0:
+		in.Status = "proven"
+	default:
+		in.Status = "unproven"
 	}
 	return in
 }
 
-// unproven is the finding about an injection that proves nothing.
-func unproven(in chaos.Injection) []chaos.Finding {
-	f := chaos.Finding{Check: "witnesses", Verdict: chaos.Inconclusive, Mechanism: "injection"}
-	switch in.Status {
-	case "proven":
-		return nil
-	case "unsupported":
-		f.Text = "nothing was harmed: " + in.Probe
-	case "none":
-		f.Text = "the fault was never injected: the run ended before"
-	default:
+// notProven begins what the probe saw in place of the fault.
+const notProven = "not proven: "
+
+// witnessed: the fault was really there.
+var witnessed = experimentCheck{
+	Check: Check{"witnesses", "every fault is seen by a probe, and at least one request met it"},
+	on:    onRecord,
+	judge: func(v *view) []chaos.Finding {
+		in := v.injection
+		f := chaos.Finding{Verdict: chaos.Inconclusive, Mechanism: "injection"}
+		_, any := v.has(chaos.Proven)
 		switch {
-		case strings.Contains(in.Probe, "not proven"):
+		case in.Status == "proven":
+			return nil
+		case in.Status == "unsupported":
+			f.Text = "nothing was harmed: " + in.Probe
+		case in.Status == "none":
+			f.Text = "the fault was never injected: the run ended before"
+		case strings.Contains(in.Probe, notProven):
 			f.Text = in.Probe
+		case !any:
+			f.Text = "the experiment ended before its fault was seen"
 		case in.Witnesses == 0:
 			f.Text = "no request met the fault: the experiment says nothing about the shop"
 		default:
-			f.Text = "not every fault of the experiment was injected"
+			f.Text = "not every fault of the experiment was injected and seen"
 		}
-	}
-	return []chaos.Finding{f}
+		return []chaos.Finding{f}
+	},
 }
 
 // A stretch is the time for which one fault was on.
 type stretch struct {
+	id       string
 	met      chaos.Witnessed
 	from, to time.Time
 }
 
-// stretches returns when each fault was on, by ID.
-func (v *view) stretches() map[string]stretch {
-	on := map[string]stretch{}
+// stretches returns when each fault was on, in the schedule's order.
+func (v *view) stretches() []stretch {
+	var on []stretch
 	for _, f := range v.faults {
 		w, ok := v.m.rec.Faults[f.ID].(chaos.Witnessed)
 		if !ok {
 			continue
 		}
-		s := stretch{met: w}
+		s := stretch{id: f.ID, met: w}
 		for _, e := range v.entries {
 			if e.ID != f.ID {
 				continue
 			}
 			switch e.Kind {
-			case chaos.Injecting:
-				s.from = e.Time
+			case chaos.Injecting, chaos.Injected:
+				if s.from.IsZero() {
+					s.from = e.Time
+				}
 			case chaos.Lifted, chaos.LiftProven:
 				if s.to.IsZero() {
 					s.to = e.Time
@@ -100,39 +123,59 @@ func (v *view) stretches() map[string]stretch {
 			}
 		}
 		if s.to.IsZero() {
-			s.to = v.m.moment(v.m.length())
+			s.to = v.m.moment(v.m.end)
 		}
 		if !s.from.IsZero() {
-			on[f.ID] = s
+			on = append(on, s)
 		}
 	}
 	return on
 }
 
 // met returns the ID of the fault that a span met; empty: none.
-func met(on map[string]stretch, s collector.Span) string {
-	for id, f := range on {
+func met(on []stretch, s collector.Span) string {
+	for _, f := range on {
 		if s.Start.Before(f.to) && s.End.After(f.from) && f.met.Met(s) {
-			return id
+			return f.id
 		}
 	}
 	return ""
 }
 
-// witnesses counts the requests whose traces met one of the faults.
-func witnesses(v *view) int {
+// witnesses counts the requests whose traces met each of the faults, and any.
+func witnesses(v *view) (byFault map[string]int, all int) {
 	on := v.stretches()
-	if len(on) == 0 {
-		return 0
+	if len(on) == 0 || v.m.rec.Spans == nil {
+		return nil, 0
 	}
-	seen := map[collector.TraceID]bool{}
-	v.m.rec.Spans.Between(v.m.moment(v.fault.From), v.m.moment(v.fault.To), func(s collector.Span) bool {
-		if met(on, s) != "" {
-			seen[s.Trace] = true
+	type meeting struct {
+		trace collector.TraceID
+		fault string
+	}
+	from, to := on[0].from, on[0].to
+	for _, f := range on {
+		if f.from.Before(from) {
+			from = f.from
+		}
+		if f.to.After(to) {
+			to = f.to
+		}
+	}
+	met, seen := map[meeting]bool{}, map[collector.TraceID]bool{}
+	v.m.rec.Spans.Between(from, to, func(s collector.Span) bool {
+		for _, f := range on {
+			if s.Start.Before(f.to) && s.End.After(f.from) && f.met.Met(s) {
+				met[meeting{s.Trace, f.id}] = true
+				seen[s.Trace] = true
+			}
 		}
 		return true
 	})
-	return len(seen)
+	byFault = map[string]int{}
+	for m := range met {
+		byFault[m.fault]++
+	}
+	return byFault, len(seen)
 }
 
 // words says a fault with its arguments.

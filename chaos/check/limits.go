@@ -8,6 +8,7 @@ import (
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/loadgen"
+	"github.com/bedlamlab/bedlam/observability/collector"
 )
 
 // limits holds the hypothesis against what was measured.
@@ -20,15 +21,18 @@ var limits = experimentCheck{
 			if verdict == chaos.Pass {
 				continue
 			}
-			f := chaos.Finding{Check: "hypothesis", Verdict: verdict, Mechanism: l.Metric}
-			f.Site, f.Trace, f.Count = v.blame(l)
+			f := chaos.Finding{Verdict: verdict, Mechanism: l.Metric}
 			what := l.Metric
-			if of := l.Class + l.Edge; of != "" {
+			if of := of(l); of != "" {
 				what += " of " + of
 			}
-			if verdict == chaos.Inconclusive {
+			switch {
+			case x.value == nil:
 				f.Text = fmt.Sprintf("%s cannot be told from %d samples (limit: %s)", what, x.n, inWords(l))
-			} else {
+			case verdict == chaos.Inconclusive:
+				f.Text = fmt.Sprintf("%s was %s, limit %s; the generator's own lateness decides it", what, figure(l.Metric, *x.value), inWords(l))
+			default:
+				f.Site, f.Trace, f.Count = v.blame(l)
 				f.Text = fmt.Sprintf("%s was %s, limit %s", what, figure(l.Metric, *x.value), inWords(l))
 				if f.Site != "" {
 					f.Text += "; " + cause(v, f.Site)
@@ -40,26 +44,35 @@ var limits = experimentCheck{
 	},
 }
 
-// holds holds one limit against the record.
-func (v *view) holds(l chaos.Limit) (chaos.Verdict, reading) {
-	w := v.fault
-	switch l.Phase {
+// window returns the stretch of a phase.
+func (v *view) window(phase string) chaos.Window {
+	switch phase {
 	case "baseline":
-		w = v.baseline
+		return v.baseline
 	case "after":
-		w = v.after
+		return v.after
 	}
-	x := v.metric(l.Metric, l.Class, l.Edge, w)
+	return v.fault
+}
+
+// holds holds one limit against the record. A limit that would be kept if the
+// generator had not been late itself is not held against the shop.
+func (v *view) holds(l chaos.Limit) (chaos.Verdict, reading) {
+	w := v.window(l.Phase)
+	x := v.metric(l.Metric, l.Class, l.Edge, w, fromDue)
+	kept := func(x reading) bool { return x.value != nil && *x.value >= l.Min && *x.value <= l.Max }
 	switch {
-	case x.value == nil && l.Metric == "amplification" && x.n == 0 && v.ended:
+	case x.value == nil && l.Metric == "amplification" && x.n == 0 && v.ended && len(v.m.due(w)) > 0:
 		// Nobody called over the edge, as behind an open breaker: nothing was amplified.
 		return chaos.Pass, x
 	case x.value == nil:
 		return chaos.Inconclusive, x
-	case *x.value < l.Min, *x.value > l.Max:
-		return chaos.Fail, x
+	case kept(x):
+		return chaos.Pass, x
+	case kept(v.metric(l.Metric, l.Class, l.Edge, w, fromSent)):
+		return chaos.Inconclusive, x
 	}
-	return chaos.Pass, x
+	return chaos.Fail, x
 }
 
 // blame names the site of a broken limit, with an example trace: the edge it
@@ -83,7 +96,7 @@ func cause(v *view, site string) string {
 	if !edge {
 		return "most failed first in " + site
 	}
-	for _, name := range v.harmed() {
+	for _, name := range v.victims() {
 		if to == name {
 			return fmt.Sprintf("%s did not tolerate the loss of %s (%s)", from, to, site)
 		}
@@ -91,10 +104,10 @@ func cause(v *view, site string) string {
 	return "most failed first at " + site
 }
 
-// harmed returns the services whose instances, or links, were harmed.
-func (v *view) harmed() []string {
+// victims returns the services whose instances, or links, were harmed.
+func (v *view) victims() []string {
 	var names []string
-	service := func(instance string) string {
+	service := func(instance string) string { // service-N
 		if i := strings.LastIndexByte(instance, '-'); i >= 0 {
 			return instance[:i]
 		}
@@ -135,12 +148,8 @@ func figure(metric string, x float64) string {
 // slowest finds, for a broken limit of latency, the hop that took the longest
 // in the slowest request.
 func slowest(v *view, l chaos.Limit) (site, trace string, ok bool) {
-	w := v.fault
-	if l.Phase == "after" {
-		w = v.after
-	}
 	var worst loadgen.Request
-	for _, r := range v.m.due(w) {
+	for _, r := range v.m.due(v.window(l.Phase)) {
 		if (l.Class == "" || r.Class == l.Class) && r.Latency() > worst.Latency() {
 			worst = r
 		}
@@ -148,11 +157,12 @@ func slowest(v *view, l chaos.Limit) (site, trace string, ok bool) {
 	if worst.Latency() == 0 {
 		return "", "", false
 	}
-	site = heaviest(v.m.rec.Spans.Trace(worst.TraceID))
-	return site, fmt.Sprintf("%x", worst.TraceID), site != ""
+	site = heaviest(v.m.trace(worst.TraceID))
+	return site, collector.TraceID(worst.TraceID).String(), site != ""
 }
 
-// aborted holds a breached abort limit against the experiment.
+// aborted holds a breached abort limit against the experiment. A lost lease
+// ends an experiment too, and says nothing of the shop.
 var aborted = experimentCheck{
 	Check: Check{"abort", "goodput never falls below the experiment's own abort limit"},
 	judge: func(v *view) []chaos.Finding {
@@ -160,10 +170,9 @@ var aborted = experimentCheck{
 		if !was {
 			return nil
 		}
-		f := chaos.Finding{Check: "abort", Verdict: chaos.Fail, Text: "aborted: " + detail}
-		if strings.Contains(detail, "lease") {
-			f.Verdict = chaos.Inconclusive
-		} else {
+		f := chaos.Finding{Verdict: chaos.Inconclusive, Text: "aborted: " + detail}
+		if strings.Contains(detail, "abort limit") {
+			f.Verdict, f.Mechanism = chaos.Fail, "abort"
 			f.Site, f.Trace, f.Count = v.blame(chaos.Limit{})
 		}
 		return []chaos.Finding{f}

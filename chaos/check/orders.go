@@ -1,141 +1,147 @@
 package check
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/loadgen"
 )
 
-// sorted puts violations that were found in a map's order into one of their own.
-func sorted(vs []violation) []violation {
-	slices.SortFunc(vs, func(a, b violation) int { return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.text, b.text)) })
-	return vs
-}
-
 var noLostOrder = invariant{
-	Check: Check{"no-lost-order", "every order that a customer was told of exists, and one that was said to be paid is"},
+	Check: Check{"no-lost-order", "every order that a customer was told of exists, and one that was said to be paid is, at that price"},
 	views: []string{"orders.audit_orders"},
 	judge: func(b *books) (int, []violation) {
 		var vs []violation
-		for order, r := range b.acked {
-			state := b.orders[order]["state"]
+		n := 0
+		for id, r := range b.asked.orders {
+			if !r.Good() || r.State != "PAID" && r.State != "PENDING" {
+				continue
+			}
+			n++
+			o, exists := b.orders[id]
 			switch {
-			case state == "":
-				vs = append(vs, violation{site: "orders", order: order, text: fmt.Sprintf("order %s was acknowledged as %s and does not exist", order, r.State)})
-			case r.State == "PAID" && !terminalPaid(state):
-				vs = append(vs, violation{site: "checkout", order: order, text: fmt.Sprintf("order %s was acknowledged as PAID and is %s", order, state)})
+			case !exists:
+				vs = append(vs, violation{site: "orders", order: id, text: fmt.Sprintf("order %s was acknowledged as %s and does not exist", id, r.State)})
+			case r.State == "PAID" && !o.paid():
+				vs = append(vs, violation{site: "checkout", order: id, text: fmt.Sprintf("order %s was acknowledged as PAID and is %s", id, o.state)})
+			case r.State == "PAID" && r.Total != o.total:
+				vs = append(vs, violation{site: "checkout", order: id,
+					text: fmt.Sprintf("order %s was acknowledged at %s and has a total of %s", id, euros(r.Total), euros(o.total))})
 			}
 		}
-		return len(b.acked), sorted(vs)
+		return n, vs
 	},
 }
 
 var noPhantomOrder = invariant{
-	Check: Check{"no-phantom-order", "no order exists that nobody asked for, and none twice for one key"},
-	views: []string{"orders.audit_orders"},
+	Check:   Check{"no-phantom-order", "no order exists that nobody asked for, and none twice for one key"},
+	views:   []string{"orders.audit_orders"},
+	history: true,
 	judge: func(b *books) (int, []violation) {
-		var vs []violation
-		byKey := map[string]string{}
-		n := b.rows("orders.audit_orders", func(row map[string]string) {
-			order, key := row["order_id"], row["key"]
-			if !b.keys[key] {
-				vs = append(vs, violation{site: "checkout", order: order, at: row["created_at"],
-					text: fmt.Sprintf("order %s has the key %q, which no customer used", order, key)})
-			}
-			if other, twice := byKey[key]; twice {
-				vs = append(vs, violation{site: "checkout", order: order, text: fmt.Sprintf("orders %s and %s have the same key", other, order)})
-			}
-			byKey[key] = order
-		})
-		return n, vs
-	},
-}
-
-var orderTotals = invariant{
-	Check: Check{"order-total", "an order's total is the sum of its lines"},
-	views: []string{"orders.audit_orders", "orders.audit_lines"},
-	judge: func(b *books) (int, []violation) {
-		sum := map[string]int64{}
-		b.rows("orders.audit_lines", func(row map[string]string) {
-			sum[row["order_id"]] += number(row, "quantity") * number(row, "price")
-		})
-		var vs []violation
-		n := b.rows("orders.audit_orders", func(row map[string]string) {
-			if order := row["order_id"]; sum[order] != number(row, "total") {
-				vs = append(vs, violation{site: "orders", order: order,
-					text: fmt.Sprintf("order %s has a total of %s and lines of %s", order, euros(number(row, "total")), euros(sum[order]))})
+		vs := sameKey(b)
+		n := b.rows("orders.audit_orders", func(r row) {
+			id, key := r.text("order_id"), r.text("key")
+			if b.asked.checkouts[key] == nil || key == "" {
+				vs = append(vs, violation{site: "checkout", order: id, at: r.text("created_at"),
+					text: fmt.Sprintf("order %s has the key %q, which no customer used", id, key)})
 			}
 		})
 		return n, vs
 	},
+	always: sameKey,
 }
 
-var outboxEmpty = invariant{
-	Check: Check{"outbox-empty", "every event of an order has left the outbox"},
-	views: []string{"orders.audit_outbox"},
-	judge: func(b *books) (int, []violation) {
-		var vs []violation
-		n := b.rows("orders.audit_outbox", func(row map[string]string) {
-			if row["published_at"] == "" {
-				vs = append(vs, violation{site: "orders", order: row["order_id"], at: row["created_at"],
-					text: fmt.Sprintf("event %s of order %s is still in the outbox", row["event"], row["order_id"])})
-			}
-		})
-		return n, vs
-	},
-}
-
-var shippedOnce = invariant{
-	Check: Check{"shipped-once", "every paid order is shipped once, and no other is"},
-	views: []string{"orders.audit_orders", "shipping.audit_shipments"},
-	judge: func(b *books) (int, []violation) {
-		shipments := map[string]int{}
-		b.rows("shipping.audit_shipments", func(row map[string]string) { shipments[row["order_id"]]++ })
-		var vs []violation
-		paid := 0
-		for order, row := range b.orders {
-			n := shipments[order]
-			delete(shipments, order)
-			bad := func(site, format string, args ...any) {
-				vs = append(vs, violation{site: site, order: order, text: fmt.Sprintf(format, args...)})
-			}
-			switch isPaid := terminalPaid(row["state"]); {
-			case isPaid && n == 0:
-				bad("orders", "order %s is paid and has no shipment", order)
-			case isPaid && n > 1:
-				bad("shipping", "order %s has %d shipments", order, n)
-			case !isPaid && n > 0:
-				bad("shipping", "order %s is %s and was shipped", order, row["state"])
-			case isPaid:
-				paid++
-			}
+// sameKey finds orders that one key has bought.
+func sameKey(b *books) []violation {
+	byKey := map[string][]string{}
+	b.rows("orders.audit_orders", func(r row) { byKey[r.text("key")] = append(byKey[r.text("key")], r.text("order_id")) })
+	var vs []violation
+	for key, ids := range byKey {
+		if slices.Sort(ids); len(ids) > 1 {
+			vs = append(vs, violation{site: "checkout", key: key, what: "twice",
+				text: fmt.Sprintf("orders %s and %s have the same key", ids[0], ids[1])})
 		}
-		for order := range shipments {
-			vs = append(vs, violation{site: "shipping", order: order, text: fmt.Sprintf("order %s was shipped and does not exist", order)})
-		}
-		return paid, sorted(vs)
-	},
+	}
+	return vs
 }
 
-var cartKeepsAdds = invariant{
-	Check: Check{"cart-keeps-adds", "every acknowledged add to a cart is there"},
-	views: []string{"cart.audit_adds"},
+var refusalIsFinal = invariant{
+	Check:   Check{"refusal-is-final", "who was refused, or told that nothing was done, has no paid order"},
+	views:   []string{"orders.audit_orders"},
+	history: true,
 	judge: func(b *books) (int, []violation) {
-		kept := map[string]bool{}
-		b.rows("cart.audit_adds", func(row map[string]string) { kept[row["key"]] = true })
 		var vs []violation
-		n := 0
-		for _, r := range b.rec.Requests {
-			if r.Class != "cart-add" || !r.Good() || r.Reason != "" {
+		for id, o := range b.orders {
+			r := b.asked.checkouts[o.key]
+			if r == nil || !o.paid() {
 				continue
 			}
-			if n++; !kept[r.Key] {
-				b.due[r.Key] = r.Due.Seconds()
-				vs = append(vs, violation{site: "cart", order: r.Key, text: fmt.Sprintf("cart %s lost the acknowledged add of %s (key %s)", r.Cart, r.SKU, r.Key)})
+			clean := r.Outcome == loadgen.Failed && r.Reason != untrue
+			refused := r.Outcome == loadgen.OK && r.Reason != ""
+			if clean || refused {
+				site := "checkout"
+				if clean {
+					site = "gateway"
+				}
+				vs = append(vs, violation{site: site, order: id, text: fmt.Sprintf("order %s is %s although its customer was told %s", id, o.state, r.Reason)})
 			}
 		}
-		return n, vs
+		return len(b.asked.checkouts), vs
 	},
+}
+
+// legal are the ways of an order's state.
+var legal = map[string][]string{
+	"PENDING": {"PAID", "CANCELLED"},
+	"PAID":    {"SHIPPED"},
+}
+
+var legalTransitions = invariant{
+	Check: Check{"legal-transitions", "each order's state changes one step at a time, in a legal order, and ends where the order is"},
+	views: []string{"orders.audit_orders", "orders.audit_transitions"},
+	judge: func(b *books) (int, []violation) {
+		type step struct {
+			seq          int64
+			from, to, at string
+		}
+		steps := map[string][]step{}
+		n := b.rows("orders.audit_transitions", func(r row) {
+			id := r.text("order_id")
+			steps[id] = append(steps[id], step{r.number("seq"), r.text("from_state"), r.text("to_state"), r.text("at")})
+		})
+		var vs []violation
+		for id, o := range b.orders {
+			ss := steps[id]
+			slices.SortFunc(ss, func(a, b step) int { return int(a.seq - b.seq) })
+			state := "PENDING"
+			bad := func(format string, args ...any) {
+				vs = append(vs, violation{site: "orders", order: id, text: "order " + id + " " + fmt.Sprintf(format, args...)})
+			}
+			for _, s := range ss {
+				if s.from != state || !slices.Contains(legal[s.from], s.to) {
+					bad("was %s and went from %s to %s", state, s.from, s.to)
+				}
+				state = s.to
+			}
+			if state != o.state {
+				bad("is %s, but its history ends at %s", o.state, state)
+			}
+		}
+		return n + len(b.orders), vs
+	},
+}
+
+// openStates are those in which something is still under way.
+var openStates = []struct {
+	view, site, order string
+	states            []string
+}{
+	{"checkout.audit_sagas", "checkout", "order_id", []string{"running", "compensating"}},
+	{"inventory.audit_reservations", "inventory", "order_id", []string{"held"}},
+	{"payment.audit_charges", "payment", "order_id", []string{"pending"}},
+	{"bank.audit_calls", "bank", "reference", []string{"open"}},
+	{"orders.audit_orders", "checkout", "order_id", []string{"pending"}},
 }
 
 var nothingStuck = invariant{
@@ -143,21 +149,21 @@ var nothingStuck = invariant{
 	views: []string{"checkout.audit_sagas", "inventory.audit_reservations", "payment.audit_charges", "bank.audit_calls", "orders.audit_orders"},
 	judge: func(b *books) (int, []violation) {
 		var vs []violation
-		open := func(view, site, order string, states ...string) int {
-			return b.rows(view, func(row map[string]string) {
-				for _, s := range states {
-					if lower(row["state"]) == s {
-						vs = append(vs, violation{site: site, order: row[order], at: row["created_at"],
-							text: fmt.Sprintf("%s of order %s is still %s", view, row[order], s)})
-					}
+		n := 0
+		for _, o := range openStates {
+			n += b.rows(o.view, func(r row) {
+				state, order := lower(r.text("state")), r.text(o.order)
+				if slices.Contains(o.states, state) {
+					vs = append(vs, violation{site: o.site, order: order, what: o.view, at: r.text("created_at"),
+						text: fmt.Sprintf("%s of order %s is still %s", o.view, order, state)})
 				}
 			})
 		}
-		n := open("checkout.audit_sagas", "checkout", "order_id", "running", "compensating")
-		n += open("inventory.audit_reservations", "inventory", "order_id", "held")
-		n += open("payment.audit_charges", "payment", "order_id", "pending")
-		n += open("bank.audit_calls", "bank", "reference", "open")
-		n += open("orders.audit_orders", "checkout", "order_id", "pending")
+		for _, e := range b.m.rec.Journal {
+			if e.Kind == chaos.NotQuiescent && len(vs) == 0 {
+				vs = append(vs, violation{site: b.m.rec.Plan.Topology.Name, what: "rest", text: "the system had not come to rest long after the load: " + e.Detail})
+			}
+		}
 		return n, vs
 	},
 }

@@ -1,17 +1,13 @@
 package check
 
 import (
+	"cmp"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/bedlamlab/bedlam/chaos"
-	"github.com/bedlamlab/bedlam/loadgen"
-	"github.com/bedlamlab/bedlam/observability/collector"
 )
-
-// tail is the number of samples that must lie above a percentile for it to be
-// said: with fewer, one slow request more or less moves it.
-const tail = 10
 
 // A reading is one metric of one phase.
 type reading struct {
@@ -19,103 +15,48 @@ type reading struct {
 	n     int
 }
 
-// read takes a metric in a window.
-func (v *view) metric(name, class, edge string, w chaos.Window) reading {
+// percentiles are those that have a name, in thousandths.
+var percentiles = map[string]int{"p50": 500, "p90": 900, "p99": 990, "p99.9": 999}
+
+// metric takes a metric in a window. One that is not known has no value.
+func (v *view) metric(name, class, edge string, w chaos.Window, c clock) reading {
 	switch name {
 	case "amplification":
-		return v.amplification(edge, w)
+		return v.m.amplification(edge, w)
 	case "recovery":
-		return v.recoveryTime()
+		return v.recoveryTime(c)
 	}
-	rs := v.m.due(w)
-	if class != "" {
-		rs = slices.DeleteFunc(slices.Clone(rs), func(r loadgen.Request) bool { return r.Class != class })
-	}
-	share := func(is func(loadgen.Request) bool) reading {
-		n := 0
-		for _, r := range rs {
-			if is(r) {
-				n++
-			}
-		}
-		if len(rs) == 0 {
-			return reading{}
-		}
-		s := float64(n) / float64(len(rs))
-		return reading{&s, len(rs)}
-	}
+	s := v.m.sample(w, class, c)
 	switch name {
 	case "goodput":
-		return share(good)
+		return s.share(s.good)
 	case "failed":
-		return share(func(r loadgen.Request) bool { return !r.Good() })
+		return s.share(s.failed)
 	case "degraded":
-		return share(func(r loadgen.Request) bool { return r.Outcome == loadgen.Degraded })
+		return s.share(s.degraded)
 	case "lost":
-		lost := 0.0
-		for _, r := range rs {
-			if !good(r) {
-				lost++
-			}
-		}
-		return reading{&lost, len(rs)}
-	case "p50":
-		return percentile(rs, 0.5)
-	case "p90":
-		return percentile(rs, 0.9)
-	case "p99":
-		return percentile(rs, 0.99)
-	case "p99.9":
-		return percentile(rs, 0.999)
+		return s.count(s.n - s.good)
+	}
+	if q, ok := percentiles[name]; ok {
+		return s.percentile(q)
 	}
 	return reading{}
-}
-
-// percentile is the nearest-rank percentile of the latencies.
-func percentile(rs []loadgen.Request, q float64) reading {
-	n := len(rs)
-	if float64(n)*(1-q) < tail {
-		return reading{nil, n}
-	}
-	ls := make([]float64, n)
-	for i, r := range rs {
-		ls[i] = r.Latency().Seconds()
-	}
-	slices.Sort(ls)
-	l := ls[int(math.Ceil(q*float64(n)))-1]
-	return reading{&l, n}
-}
-
-// amplification is attempts over first attempts of one edge, or of them all.
-func (v *view) amplification(edge string, w chaos.Window) reading {
-	first, all := 0, 0
-	v.m.rec.Spans.Between(v.m.moment(w.From), v.m.moment(w.To), func(s collector.Span) bool {
-		if s.Attempt > 0 && (edge == "" || s.Service+"->"+s.Peer == edge) {
-			all++
-			if s.Attempt == 1 {
-				first++
-			}
-		}
-		return true
-	})
-	if first == 0 {
-		return reading{nil, all}
-	}
-	x := float64(all) / float64(first)
-	return reading{&x, first}
 }
 
 // rows are the experiment's table: every metric as a whole, and what the
 // hypothesis limits besides.
 func rows(v *view) []chaos.Row {
-	var out []chaos.Row
+	out := []chaos.Row{}
 	for _, metric := range chaos.Metrics {
 		out = append(out, v.row(metric, "", ""))
 	}
 	for _, l := range v.spec.Hypothesis.Limits {
-		i := slices.IndexFunc(out, func(r chaos.Row) bool { return r.Metric == l.Metric && r.Class == l.Class+l.Edge })
+		i := slices.IndexFunc(out, func(r chaos.Row) bool { return r.Metric == l.Metric && r.Class == of(l) })
 		if i < 0 {
-			m := chaos.Metrics[slices.IndexFunc(chaos.Metrics, func(m chaos.Metric) bool { return m.Name == l.Metric })]
+			m := chaos.Metric{Name: l.Metric}
+			if known := slices.IndexFunc(chaos.Metrics, func(m chaos.Metric) bool { return m.Name == l.Metric }); known >= 0 {
+				m = chaos.Metrics[known]
+			}
 			out = append(out, v.row(m, l.Class, l.Edge))
 			i = len(out) - 1
 		}
@@ -130,17 +71,20 @@ func rows(v *view) []chaos.Row {
 	return out
 }
 
+// of says of what a limit speaks: a class, an edge or, empty, everything.
+func of(l chaos.Limit) string { return strings.TrimSpace(l.Class + " " + l.Edge) }
+
 func (v *view) row(metric chaos.Metric, class, edge string) chaos.Row {
-	r := chaos.Row{Metric: metric.Name, Class: class + edge, Unit: metric.Unit}
+	r := chaos.Row{Metric: metric.Name, Class: of(chaos.Limit{Class: class, Edge: edge}), Unit: cmp.Or(metric.Unit, "count")}
 	if metric.Name == "recovery" {
-		x := v.recoveryTime()
+		x := v.recoveryTime(fromDue)
 		if r.N[2] = x.n; x.value != nil && !math.IsInf(*x.value, 1) {
 			r.After = x.value // never has no figure: the verdict and the finding say it
 		}
 		return r
 	}
 	for i, w := range []chaos.Window{v.baseline, v.fault, v.after} {
-		x := v.metric(metric.Name, class, edge, w)
+		x := v.metric(metric.Name, class, edge, w, fromDue)
 		*[]**float64{&r.Baseline, &r.Fault, &r.After}[i] = x.value
 		r.N[i] = x.n
 	}
@@ -161,7 +105,7 @@ func inWords(l chaos.Limit) string {
 		text = least + " to " + most
 	}
 	if l.Phase != "fault" && l.Metric != "recovery" {
-		text += " " + l.Phase
+		text = strings.TrimSpace(text + " " + l.Phase)
 	}
 	return text
 }

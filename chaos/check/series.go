@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -10,18 +11,26 @@ import (
 
 // series is the run second by second, by due time.
 func series(m *meter) chaos.Series {
-	n := int(m.stop) + 1
+	n := int(max(0, m.stop)) + 1
 	s := chaos.Series{Intended: make([]int, n), OK: make([]int, n), Degraded: make([]int, n), Failed: make([]int, n),
 		Unknown: make([]int, n), P50: make([]float64, n), P99: make([]float64, n), Events: []chaos.Mark{}}
 	latencies := make([][]float64, n)
-	for _, r := range m.rec.Requests {
+	for _, r := range m.requests {
 		i := int(r.Due.Seconds())
-		if i < 0 || i >= n {
+		if r.Due < 0 || i >= n {
 			continue
 		}
 		s.Intended[i]++
-		of := map[loadgen.Outcome][]int{loadgen.OK: s.OK, loadgen.Degraded: s.Degraded, loadgen.Failed: s.Failed, loadgen.Unknown: s.Unknown}
-		of[r.Outcome][i]++
+		switch r.Outcome {
+		case loadgen.OK:
+			s.OK[i]++
+		case loadgen.Degraded:
+			s.Degraded[i]++
+		case loadgen.Failed:
+			s.Failed[i]++
+		default:
+			s.Unknown[i]++
+		}
 		latencies[i] = append(latencies[i], r.Latency().Seconds())
 	}
 	for i, ls := range latencies {
@@ -39,19 +48,11 @@ func series(m *meter) chaos.Series {
 		}
 	}
 	for _, e := range m.rec.Events {
-		if at := m.at(e.Time); at >= 0 && at <= m.stop {
+		if at := m.at(e.Time); at <= m.stop && !e.Time.Before(m.start) {
 			s.Events = append(s.Events, chaos.Mark{At: at, Kind: e.Kind, Instance: e.Instance, Text: e.Detail})
 		}
 	}
-	slices.SortStableFunc(s.Events, func(a, b chaos.Mark) int {
-		switch {
-		case a.At < b.At:
-			return -1
-		case a.At > b.At:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(s.Events, func(a, b chaos.Mark) int { return cmp.Compare(a.At, b.At) })
 	return s
 }
 

@@ -13,12 +13,12 @@ import (
 // hops counts where the requests of the fault phase that got no good answer
 // failed first.
 func hops(v *view) []chaos.Hop {
-	var out []chaos.Hop
+	out := []chaos.Hop{}
 	for _, r := range v.m.due(chaos.Window{From: v.fault.From, To: max(v.fault.To, v.after.From)}) {
-		if good(r) {
+		if good(r) || !v.harmed {
 			continue
 		}
-		spans := v.m.rec.Spans.Trace(r.TraceID)
+		spans := v.m.trace(r.TraceID)
 		site, why := "", r.Reason
 		if h, ok := collector.FirstFailingHop(spans); ok {
 			site, why = h.Site, h.Error
@@ -39,6 +39,14 @@ func hops(v *view) []chaos.Hop {
 	return out
 }
 
+// trace returns the spans of a request; none if the record has none at all.
+func (m *meter) trace(id [16]byte) []collector.Span {
+	if m.rec.Spans == nil {
+		return nil
+	}
+	return m.rec.Spans.Trace(id)
+}
+
 // loadgenSite is where a request failed that left no span behind it.
 const loadgenSite = "loader->gateway"
 
@@ -47,13 +55,12 @@ const loadgenSite = "loader->gateway"
 func heaviest(spans []collector.Span) string {
 	var own time.Duration
 	var at *collector.Span
+	below := map[collector.SpanID]time.Duration{}
+	for _, s := range spans {
+		below[s.Parent] += s.Duration()
+	}
 	for i, s := range spans {
-		left := s.Duration()
-		for _, c := range spans {
-			if c.Parent == s.ID {
-				left -= c.Duration()
-			}
-		}
+		left := s.Duration() - below[s.ID]
 		if left > own {
 			own, at = left, &spans[i]
 		}
@@ -76,7 +83,7 @@ const (
 
 // waterfalls picks an experiment's most telling traces.
 func waterfalls(v *view) []chaos.Waterfall {
-	if v.fault.To == 0 {
+	if !v.harmed {
 		return nil
 	}
 	var bad, rest []loadgen.Request
@@ -108,8 +115,8 @@ func waterfalls(v *view) []chaos.Waterfall {
 	return out
 }
 
-func waterfall(v *view, r loadgen.Request, on map[string]stretch) (chaos.Waterfall, bool) {
-	spans := v.m.rec.Spans.Trace(r.TraceID)
+func waterfall(v *view, r loadgen.Request, on []stretch) (chaos.Waterfall, bool) {
+	spans := v.m.trace(r.TraceID)
 	if len(spans) == 0 {
 		return chaos.Waterfall{}, false
 	}
