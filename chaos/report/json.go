@@ -9,6 +9,11 @@ import (
 	"github.com/bedlamlab/bedlam/chaos"
 )
 
+// Schema is the JSON Schema (draft 2020-12) of result.json.
+//
+//go:embed result.schema.json
+var Schema []byte
+
 // JSON writes the result as result.json holds it. What is a list in the
 // schema is a list here, also when it is empty: a reader need not ask for null.
 func JSON(w io.Writer, r chaos.Result) error {

@@ -17,6 +17,7 @@ type page struct {
 	Alarm    string
 	Reasons  []reason
 	More     []reason // behind a fold
+	MoreText string
 	Facts    []fact
 	Sections []*section
 	Chart    *chart
@@ -65,13 +66,19 @@ type secondRow struct {
 	P50, P99                                string
 }
 
-// mostReasons is how many reasons stand above the fold.
-const mostReasons = 6
+// What is shown of lists that have no end: more than a person reads is in
+// result.json.
+const (
+	mostReasons  = 6   // above the fold
+	mostFolded   = 200 // reasons below it
+	mostFindings = 100 // of one experiment
+	mostWord     = 40  // characters of what should be a word
+)
 
 // newPage lays a result out.
 func newPage(r chaos.Result) page {
 	p := page{Verdict: newVerdict(r.Verdict), Sentence: sentence(r), Alarm: alarm(r), Suite: r.Suite, Run: r.Run}
-	p.Title = strings.TrimSpace("bedlam " + r.Suite)
+	p.Title = strings.TrimSpace("bedlam " + cut(r.Suite, mostWord))
 	if !r.Started.IsZero() {
 		p.Started = r.Started.UTC().Format("2 January 2006, 15:04 UTC")
 	}
@@ -97,8 +104,14 @@ func newPage(r chaos.Result) page {
 		x := newReason(text, p.Sections)
 		if i < mostReasons {
 			p.Reasons = append(p.Reasons, x)
-		} else {
+		} else if len(p.More) < mostFolded {
 			p.More = append(p.More, x)
+		}
+	}
+	if n := len(r.Reasons) - mostReasons; n > 0 {
+		p.MoreText = fmt.Sprintf("%s more", count(n))
+		if n > mostFolded {
+			p.MoreText = fmt.Sprintf("%s more, of which %d are shown here and all in result.json", count(n), mostFolded)
 		}
 	}
 	p.Findings = newFindings(r.Findings, traces)

@@ -98,7 +98,7 @@ func recovered(x chaos.Recovery) string {
 	case x.Status == "" || x.Status == "none":
 		return dash
 	}
-	return strings.ReplaceAll(x.Status, "-", " ")
+	return cut(strings.ReplaceAll(x.Status, "-", " "), mostWord)
 }
 
 // total returns the row of a metric over all requests.

@@ -58,7 +58,7 @@ type event struct{ At, Kind, Instance, Text string }
 
 func newSection(number int, r chaos.Result, e chaos.ExperimentResult, traces map[string]string) *section {
 	s := &section{Number: number, ID: fmt.Sprintf("experiment-%d", number), Name: e.Name, Title: e.Title, Verdict: newVerdict(e.Verdict),
-		Fault: e.Fault, Injection: e.Injection.Status, Harm: e.Injection.Faults, Victims: e.Injection.Victims, Probe: e.Injection.Probe,
+		Fault: e.Fault, Injection: cut(e.Injection.Status, mostWord), Harm: e.Injection.Faults, Victims: e.Injection.Victims, Probe: e.Injection.Probe,
 		Witnesses: count(e.Injection.Witnesses), Recovery: recovered(e.Recovery), Lift: e.Recovery.Lift, NotLifted: e.Recovery.Status == "not-lifted"}
 	if s.Title == "" {
 		s.Title = e.Name
@@ -117,7 +117,11 @@ func newMetricRow(row chaos.Row, whole [3]int) metricRow {
 
 func newFindings(fs []chaos.Finding, traces map[string]string) []finding {
 	var out []finding
-	for _, f := range fs {
+	for i, f := range fs {
+		if i == mostFindings {
+			out = append(out, finding{Verdict: newVerdict(chaos.Inconclusive), Check: "more", Text: fmt.Sprintf("%s more findings are in result.json", count(len(fs)-i))})
+			break
+		}
 		x := finding{Verdict: newVerdict(f.Verdict), Check: f.Check, Site: f.Site, Mechanism: f.Mechanism, Text: f.Text,
 			Trace: f.Trace, Href: traces[f.Trace], Repeat: f.Repeat}
 		if f.Count > 1 {

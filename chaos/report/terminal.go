@@ -91,10 +91,10 @@ func (t *terminal) experiment(r chaos.Result, e chaos.ExperimentResult) {
 	t.line("%s  %s  %s", t.verdict(e.Verdict), plain(e.Title), t.paint(faint, "("+plain(e.Name)+")"))
 	t.line("  harm       %s on %s", listed(e.Injection.Faults, ", then "), listed(e.Injection.Victims, ", "))
 	if passed {
-		t.line("  injection  %s; %s met it", e.Injection.Status, plural(e.Injection.Witnesses, "request"))
+		t.line("  injection  %s; %s met it", orDash(plain(e.Injection.Status)), plural(e.Injection.Witnesses, "request"))
 	} else {
-		t.line("  injection  %s: %s; %s met it", orDash(e.Injection.Status), orDash(plain(e.Injection.Probe)), plural(e.Injection.Witnesses, "request"))
-		recovery := recovered(e.Recovery)
+		t.line("  injection  %s: %s; %s met it", orDash(plain(e.Injection.Status)), orDash(plain(e.Injection.Probe)), plural(e.Injection.Witnesses, "request"))
+		recovery := plain(recovered(e.Recovery))
 		if e.Recovery.Seconds != nil {
 			recovery = "recovered within " + duration(max(1, *e.Recovery.Seconds))
 		}
@@ -176,19 +176,18 @@ func (t *terminal) audit(r chaos.Result) {
 	if len(r.Audit) == 0 {
 		return
 	}
-	width := 0
+	width, digits := 0, 0
 	for _, l := range r.Audit {
+		digits = max(digits, len(count(l.N)), len(count(l.Violations)))
 		width = max(width, utf8.RuneCountInString(plain(l.Name)))
 	}
 	t.line("")
 	t.line("Audit of the data")
 	for _, l := range r.Audit {
-		text := right("0", 6) + " of " + right(count(l.N), 9)
+		text := right(count(l.Violations), digits) + " of " + right(count(l.N), digits)
 		switch {
-		case l.Violations > 0:
-			text = right(count(l.Violations), 6) + " of " + right(count(l.N), 9) + "  " + plain(l.Text)
-		case l.Verdict == chaos.Inconclusive:
-			text = right(dash, 6) + strings.Repeat(" ", 15) + plain(l.Text)
+		case l.Violations > 0 || l.Verdict == chaos.Inconclusive:
+			text += "  " + plain(l.Text)
 		case l.N > 0:
 			text += "  true rate " + bound(l) + " at 95 %"
 		}
