@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -72,4 +73,15 @@ func standing(dir string) (within, at []int, err error) {
 		}
 	}
 	return within, at, nil
+}
+
+// sharedMemory is how a process's memory map names the segments that a server
+// keeps its dynamic shared memory in, unless it has our configuration: initdb's
+// have not.
+var sharedMemory = regexp.MustCompile(`/dev/shm/PostgreSQL\.[0-9]+`)
+
+// posixShared returns the paths of a process's segments.
+func posixShared(pid int) []string {
+	b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/maps") // without: it has gone
+	return sharedMemory.FindAllString(string(b), -1)
 }

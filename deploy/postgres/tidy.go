@@ -1,9 +1,9 @@
 package postgres
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,6 +70,7 @@ const farewell = 2 * time.Second
 // initdb, which stands in dir itself.
 func scrap(dir string) error {
 	began := time.Now()
+	var shared []string
 	for {
 		within, at, err := standing(dir)
 		if err != nil {
@@ -81,6 +82,9 @@ func scrap(dir string) error {
 		now := at
 		if time.Since(began) > farewell {
 			now = slices.Concat(at, within)
+			for _, pid := range within {
+				shared = append(shared, posixShared(pid)...)
+			}
 		}
 		for _, pid := range now {
 			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
@@ -92,36 +96,13 @@ func scrap(dir string) error {
 		}
 		time.Sleep(time.Millisecond) // dying is not an event that a non-parent is told of
 	}
-	if s, err := Residue(dir); err == nil && s != nil {
-		s.forgetDynamic()
+	for _, path := range shared {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	if err := Clean(dir); err != nil {
 		return err
 	}
 	return os.RemoveAll(dir)
-}
-
-// headerMagic begins the segment of every version since 9.4 (PGShmemMagic in
-// storage/pg_shmem.h); the handle of the dynamic segments' directory stands
-// behind two C ints and two sizes.
-const (
-	headerMagic   = 679834894
-	handleAt      = 24
-	headerAtLeast = handleAt + 4
-)
-
-// forgetDynamic removes the POSIX segment that initdb's servers, which do not
-// have our configuration yet, keep their dynamic shared memory's directory in.
-func (s Segment) forgetDynamic() {
-	b, err := unix.SysvShmAttach(s.ID, 0, unix.SHM_RDONLY)
-	if err != nil {
-		return
-	}
-	defer unix.SysvShmDetach(b)
-	if len(b) < headerAtLeast || binary.NativeEndian.Uint32(b) != headerMagic {
-		return
-	}
-	if handle := binary.NativeEndian.Uint32(b[handleAt:]); handle != 0 {
-		os.Remove(fmt.Sprintf("/dev/shm/PostgreSQL.%d", handle))
-	}
 }
