@@ -127,10 +127,12 @@ func readRecord(folder string) (*chaos.Record, error) {
 	}
 	tear(torn)
 	spans, tears, err := collector.Load(folder)
-	if tear(tears...); err != nil {
+	if tear(tears...); missing("recording of spans", err) != nil {
 		return nil, err
 	}
-	rec.Spans = spans
+	if rec.Spans = spans; spans == nil {
+		rec.Spans = &collector.Store{} // an empty one: the run ended before its collector began
+	}
 	rec.Audits, tears, err = audit.Load(filepath.Join(folder, auditFolder))
 	if tear(tears...); missing("audit", err) != nil {
 		return nil, err

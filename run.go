@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -330,10 +331,15 @@ func runFolder(asked string, t time.Time, name string) (string, error) {
 	return filepath.Abs(path)
 }
 
+// writeJSON writes a file that is there whole or not at all, also when this
+// process is killed in the middle.
 func writeJSON(folder, name string, v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(folder, name), append(b, '\n'), 0o644)
+	return replace(filepath.Join(folder, name), func(w io.Writer) error {
+		_, err := w.Write(append(b, '\n'))
+		return err
+	})
 }
