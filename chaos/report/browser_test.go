@@ -144,6 +144,9 @@ func TestPageInABrowser(t *testing.T) {
 				if n := look(`document.querySelectorAll("svg[role=img]:not([aria-label])").length`); n > 0 {
 					t.Errorf("%d drawings say nothing to one who cannot see them", n)
 				}
+				if n := look(`document.querySelectorAll("img, iframe, object, embed, link, base, form, [style], script:not(:last-child), svg script").length`); n > 0 {
+					t.Errorf("%d elements came out of the result's texts", n)
+				}
 				h.mu.Lock()
 				defer h.mu.Unlock()
 				for _, line := range h.lines {

@@ -88,7 +88,11 @@ var always = []string{"goodput", "lost", "degraded", "p50", "p99", "p99.9", "amp
 func (t *terminal) experiment(r chaos.Result, e chaos.ExperimentResult) {
 	passed := e.Verdict == chaos.Pass
 	t.line("")
-	t.line("%s  %s  %s", t.verdict(e.Verdict), plain(e.Title), t.paint(faint, "("+plain(e.Name)+")"))
+	if e.Title == "" || e.Title == e.Name {
+		t.line("%s  %s", t.verdict(e.Verdict), plain(e.Name))
+	} else {
+		t.line("%s  %s  %s", t.verdict(e.Verdict), plain(e.Title), t.paint(faint, "("+plain(e.Name)+")"))
+	}
 	t.line("  harm       %s on %s", listed(e.Injection.Faults, ", then "), listed(e.Injection.Victims, ", "))
 	if passed {
 		t.line("  injection  %s; %s met it", orDash(plain(e.Injection.Status)), plural(e.Injection.Witnesses, "request"))
@@ -101,7 +105,9 @@ func (t *terminal) experiment(r chaos.Result, e chaos.ExperimentResult) {
 		if e.Recovery.Lift != "" {
 			recovery += "; after the lift: " + plain(e.Recovery.Lift)
 		}
-		t.line("  recovery   %s", recovery)
+		if recovery != dash {
+			t.line("  recovery   %s", recovery)
+		}
 	}
 	t.findings(e.Findings)
 	for _, text := range doubts(r, e) {
