@@ -114,8 +114,12 @@ func (o Options) withDefaults() (Options, error) {
 		}
 		o.Shop = filepath.Join(filepath.Dir(self), "shop")
 	}
-	if _, err := os.Stat(o.Shop); err != nil {
+	info, err := os.Stat(o.Shop)
+	if err != nil {
 		return o, usage("no shop program at %s: build it with make build", o.Shop)
+	}
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 {
+		return o, usage("the shop program %s is no file that can be run", o.Shop)
 	}
 	return o, nil
 }

@@ -79,7 +79,10 @@ func readRecord(folder string) (*chaos.Record, error) {
 		return nil, errors.New("not a folder: name the folder of a run")
 	}
 	rec := &chaos.Record{Faults: map[string]chaos.Fault{}}
-	if err := errors.Join(readJSON(folder, planFile, &rec.Plan), readJSON(folder, scheduleFile, &rec.Schedule)); err != nil {
+	if err := readJSON(folder, planFile, &rec.Plan); err != nil {
+		return nil, err
+	}
+	if err := readJSON(folder, scheduleFile, &rec.Schedule); err != nil {
 		return nil, err
 	}
 	if rec.Plan.Schema != planSchema || rec.Schedule.Schema != scheduleSchema {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -37,7 +38,8 @@ func run(args []string) int {
 	case err == nil:
 		return code
 	case errors.Is(err, bedlam.ErrUsage) || errors.As(err, &badWord{}):
-		fmt.Fprintln(os.Stderr, "bedlam:", err)
+		// One line, however many causes there are.
+		fmt.Fprintln(os.Stderr, "bedlam:", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
 		return exitUsage
 	}
 	fmt.Fprintln(os.Stderr, "bedlam:", err)
