@@ -45,29 +45,41 @@ func (v *view) matters(phase string) time.Duration {
 	return max(lagFloor, tightest/lagPart)
 }
 
-// late says in which of the experiment's windows the generator fell behind;
+// phases are an experiment's, as limits name them and as a reader does. What
+// is measured after the fault begins with the recovery.
+var phases = [][2]string{{"baseline", "baseline"}, {"fault", "fault phase"}, {"after", "recovery"}}
+
+// lateIn says how far the generator fell behind in a phase; empty: it did not.
+func (v *view) lateIn(phase string) string {
+	if text, ok := v.lates[phase]; ok {
+		return text
+	}
+	w := v.window(phase)
+	if phase == "after" {
+		w.From = v.lifted
+	}
+	text := ""
+	limit := v.matters(phase)
+	if late, n := v.m.lag(w, limit); behind(late, n) && w.From >= 0 {
+		text = fmt.Sprintf("%d of %d by more than %d ms", late, n, limit.Milliseconds())
+	}
+	v.lates[phase] = text
+	return text
+}
+
+// late says in which of the experiment's phases the generator fell behind;
 // empty: in none.
 func (v *view) late() string {
-	var phases []string
-	for _, p := range []struct {
-		phase, name string
-		chaos.Window
-	}{
-		{"baseline", "baseline", v.baseline}, {"fault", "fault phase", v.fault},
-		{"after", "recovery", chaos.Window{From: v.lifted, To: v.after.To}},
-	} {
-		if p.From < 0 {
-			continue
-		}
-		limit := v.matters(p.phase)
-		if late, n := v.m.lag(p.Window, limit); behind(late, n) {
-			phases = append(phases, fmt.Sprintf("%d of %d in the %s by more than %d ms", late, n, p.name, limit.Milliseconds()))
+	var where []string
+	for _, p := range phases {
+		if text := v.lateIn(p[0]); text != "" {
+			where = append(where, "in the "+p[1]+" "+text)
 		}
 	}
-	if len(phases) == 0 {
+	if len(where) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("the generator sent requests late: %s (at most %g %% may be)", strings.Join(phases, ", "), lagShare*100)
+	return fmt.Sprintf("the generator sent requests late: %s (at most %g %% may be)", strings.Join(where, ", "), lagShare*100)
 }
 
 // lag counts the requests that were due in a window and those sent late.

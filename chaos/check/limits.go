@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -30,7 +31,7 @@ var limits = experimentCheck{
 			case x.value == nil:
 				f.Text = fmt.Sprintf("%s cannot be told from %d samples (limit: %s)", what, x.n, inWords(l))
 			case verdict == chaos.Inconclusive:
-				f.Text = fmt.Sprintf("%s was %s, limit %s; the generator's own lateness decides it", what, figure(l.Metric, *x.value), inWords(l))
+				f.Text = fmt.Sprintf("%s was %s, limit %s; the generator's own lateness may be why", what, figure(l.Metric, *x.value), inWords(l))
 			default:
 				f.Site, f.Trace, f.Count = v.blame(l)
 				f.Text = fmt.Sprintf("%s was %s, limit %s", what, figure(l.Metric, *x.value), inWords(l))
@@ -56,7 +57,8 @@ func (v *view) window(phase string) chaos.Window {
 }
 
 // holds holds one limit against the record. A limit that would be kept if the
-// generator had not been late itself is not held against the shop.
+// generator had not been late itself, or was broken while it was, is not held
+// against the shop.
 func (v *view) holds(l chaos.Limit) (chaos.Verdict, reading) {
 	w := v.window(l.Phase)
 	x := v.metric(l.Metric, l.Class, l.Edge, w, fromDue)
@@ -69,7 +71,7 @@ func (v *view) holds(l chaos.Limit) (chaos.Verdict, reading) {
 		return chaos.Inconclusive, x
 	case kept(x):
 		return chaos.Pass, x
-	case kept(v.metric(l.Metric, l.Class, l.Edge, w, fromSent)):
+	case kept(v.metric(l.Metric, l.Class, l.Edge, w, fromSent)), v.lateIn(cmp.Or(l.Phase, "fault")) != "":
 		return chaos.Inconclusive, x
 	}
 	return chaos.Fail, x
@@ -172,7 +174,10 @@ var aborted = experimentCheck{
 		}
 		f := chaos.Finding{Verdict: chaos.Inconclusive, Text: "aborted: " + detail}
 		if strings.Contains(detail, "abort limit") {
-			f.Verdict, f.Mechanism = chaos.Fail, "abort"
+			f.Mechanism = "abort"
+			if v.lateIn("fault") == "" {
+				f.Verdict = chaos.Fail
+			}
 			f.Site, f.Trace, f.Count = v.blame(chaos.Limit{})
 		}
 		return []chaos.Finding{f}

@@ -48,7 +48,8 @@ type view struct {
 	after     chaos.Window // from the recovery to the next experiment
 	ended     bool         // the journal saw its end
 	injection chaos.Injection
-	hops      []chaos.Hop // set once they are known, for the checks
+	hops      []chaos.Hop       // set once they are known, for the checks
+	lates     map[string]string // by phase, how far the generator fell behind; made as they are asked for
 }
 
 func newMeter(rec *chaos.Record) *meter {
@@ -82,7 +83,7 @@ func newMeter(rec *chaos.Record) *meter {
 	}
 	m.end = max(m.end, m.stop)
 	for _, s := range rec.Schedule.Experiments {
-		v := &view{m: m, Name: s.Name, faults: s.Faults, baseline: m.baseline, begun: never, lifted: never}
+		v := &view{m: m, Name: s.Name, faults: s.Faults, baseline: m.baseline, begun: never, lifted: never, lates: map[string]string{}}
 		if i := slices.IndexFunc(rec.Plan.Experiments, func(e chaos.Experiment) bool { return e.Name == s.Name }); i >= 0 {
 			v.spec = rec.Plan.Experiments[i]
 		}

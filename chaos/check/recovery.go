@@ -99,6 +99,9 @@ var recovered = experimentCheck{
 		f := chaos.Finding{Verdict: chaos.Fail, Mechanism: "recovery",
 			Text: fmt.Sprintf("goodput did not come back in the %d s after the lift", x.n)}
 		f.Site, f.Trace, f.Count = v.blame(chaos.Limit{Phase: "after"})
+		if v.lateIn("after") != "" {
+			f.Verdict = chaos.Inconclusive
+		}
 		return []chaos.Finding{f}
 	},
 }

@@ -14,6 +14,7 @@ import (
 // retries: a call is never tried more often than its edge allows.
 var retries = experimentCheck{
 	Check: Check{"retries", "no call is tried more often than its edge allows"},
+	on:    onFacts,
 	judge: func(v *view) []chaos.Finding {
 		return v.perEdge(func(a *attempts) *chaos.Finding {
 			worst, n := worst(a.excess, func(s collector.Span) int { return s.Attempt })

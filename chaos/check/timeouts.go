@@ -34,6 +34,7 @@ const (
 // timeouts: an attempt never lasts longer than its edge's timeout.
 var timeouts = experimentCheck{
 	Check: Check{"timeouts", "no attempt outlives the timeout of its edge while its caller is awake"},
+	on:    onFacts,
 	judge: func(v *view) []chaos.Finding {
 		life := v.signs()
 		return v.perEdge(func(a *attempts) *chaos.Finding {

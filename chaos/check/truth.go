@@ -15,7 +15,7 @@ const untrue = "untrue"
 // truth: what the shop says can be read back.
 var truth = experimentCheck{
 	Check: Check{"truth", "what an answer says can be read back: an order that says PAID is PAID, a page shows the product that was asked for"},
-	on:    onAnswers,
+	on:    onFacts,
 	judge: func(v *view) []chaos.Finding {
 		if v.begun < 0 {
 			return nil
