@@ -209,30 +209,32 @@ func (s *session) load(ctx context.Context, o Options, start time.Time, r loadge
 func (s *session) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, downMost)
 	defer cancel()
-	var errs []error
+	// What could not be ended or removed is another matter than what could not
+	// be written down: a full disk leaves nothing running.
+	var left, unwritten error
 	if s.system != nil {
-		errs = append(errs, s.system.Down(ctx))
+		left = s.system.Down(ctx)
 		s.system = nil
 	}
 	if s.collector != nil {
-		errs = append(errs, s.collector.Close(ctx))
+		unwritten = s.collector.Close(ctx)
 		s.collector = nil
 	}
 	if s.events != nil {
-		errs = append(errs, s.events.close())
+		unwritten = errors.Join(unwritten, s.events.close())
 		s.events = nil
 	}
-	errs = append(errs, s.engine.Sweep(ctx, s.run, s.scratch))
+	left = errors.Join(left, s.engine.Sweep(ctx, s.run, s.scratch))
 	s.stop()
 	s.stop = func() {}
-	if errors.Join(errs...) == nil {
+	if left == nil {
 		// With anything left, the registration stays and the guard, or the
 		// next start, heals.
-		errs = append(errs, s.reg.Close())
+		left = s.reg.Close()
 	}
-	if s.guard != nil && errors.Join(errs...) == nil {
-		errs = append(errs, s.guard.Stop(ctx))
+	if s.guard != nil && left == nil {
+		left = s.guard.Stop(ctx)
 		s.guard = nil
 	}
-	return errors.Join(errs...)
+	return errors.Join(left, unwritten)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -59,11 +60,12 @@ func judgeCommand(code *int) *cobra.Command {
 		Args:    args(1, 1, "one folder"),
 		RunE: func(_ *cobra.Command, words []string) error {
 			res, err := bedlam.Judge(words[0])
-			if err != nil {
+			if res.Schema == "" {
 				return err
 			}
+			// Also when the reports could not be written: the judgement stands.
 			*code = res.Exit
-			return report.Terminal(os.Stdout, res, report.TerminalOptions{Color: colored(os.Stdout)})
+			return errors.Join(report.Terminal(os.Stdout, res, report.TerminalOptions{Color: colored(os.Stdout)}), err)
 		},
 	}
 }
