@@ -1,5 +1,5 @@
 // Adds what only a pointer can ask for: the figures of the second under it.
-// And opens what is folded before it is printed or linked to.
+// And unfolds what a link leads to, and all reasons before they are printed.
 (() => {
   "use strict";
   const table = document.getElementById("seconds");
@@ -34,5 +34,5 @@
   };
   addEventListener("hashchange", unfold);
   if (location.hash) unfold();
-  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = d.open || !d.classList.contains("figures-table"); }));
+  addEventListener("beforeprint", () => document.querySelectorAll("header details").forEach((d) => { d.open = true; }));
 })();

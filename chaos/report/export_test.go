@@ -1,0 +1,14 @@
+package report
+
+// What the tests look at from outside that no report shows by itself.
+var (
+	Share    = share
+	Duration = duration
+	Bins     = bins
+	Linear   = linear
+	Decades  = decades
+	Clock    = clock
+	Plain    = plain
+)
+
+func Count(n int) string { return count(n) }
