@@ -38,6 +38,8 @@ type session struct {
 	system    deploy.System
 	events    *eventLog
 	lease     atomic.Pointer[error] // why the lease is lost
+	renewed   atomic.Int64          // when it was renewed last, by the clock that began with the run
+	began     time.Time
 	stop      func()                // ends the heartbeat
 }
 
@@ -57,7 +59,7 @@ func open(ctx context.Context, o Options, run, folder string, t topology.System)
 	}
 	// Outside any home, because PostgreSQL's account must reach it.
 	scratch := filepath.Join(os.TempDir(), "bedlam-"+run)
-	s := &session{run: run, engine: e, scratch: scratch, stop: func() {}}
+	s := &session{run: run, engine: e, scratch: scratch, began: time.Now(), stop: func() {}}
 	s.reg, err = guard.Register(state, guard.Run{ID: run, Engine: o.Engine, Scratch: scratch, Folder: folder,
 		Program: self, PID: os.Getpid(), Started: time.Now()})
 	if err != nil {
@@ -111,16 +113,26 @@ func (s *session) heartbeat(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				if err := s.reg.Renew(); err != nil {
-					s.lease.CompareAndSwap(nil, &err)
-				}
+				s.renew()
 			}
 		}
 	}()
 }
 
-// leased returns an error once the lease was lost.
+func (s *session) renew() {
+	if err := s.reg.Renew(); err != nil {
+		s.lease.CompareAndSwap(nil, &err)
+	}
+	s.renewed.Store(int64(time.Since(s.began)))
+}
+
+// leased returns an error once the lease was lost. A process that has just
+// woken up must not harm anything before its heart has beaten again, so one
+// that has missed a beat asks for itself.
 func (s *session) leased() error {
+	if time.Since(s.began)-time.Duration(s.renewed.Load()) > guard.Lease/2 {
+		s.renew()
+	}
 	if err := s.lease.Load(); err != nil {
 		return *err
 	}

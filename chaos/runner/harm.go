@@ -49,6 +49,10 @@ func (r *run) harm(ctx context.Context, faults []*live) error {
 		for _, f := range faults {
 			switch {
 			case f.injected.IsZero() && elapsed >= f.At.D():
+				// It may have been asleep since it last asked.
+				if err := r.Lease(); err != nil {
+					return errors.Join(err, r.write(chaos.Aborted, "", err.Error()))
+				}
 				if err := r.inject(ctx, f); err != nil {
 					return err
 				}
