@@ -172,6 +172,9 @@ var badRecords = []bad{
 	{"a late generator", func(t *testing.T, w *world) {
 		w.each(secondBegun+3, secondBegun+3.5, func(r *loadgen.Request) { r.Sent, r.Done = r.Sent+seconds(0.2), r.Done+seconds(0.2) })
 	}, "generator", "loader", recommendDown, chaos.Inconclusive},
+	{"an experiment that was cut short", func(t *testing.T, w *world) {
+		w.erase(recommendDown, chaos.ExperimentEnded)
+	}, "finished", "", recommendDown, chaos.Inconclusive},
 	{"an audit that could not be read", func(t *testing.T, w *world) {
 		e := w.entry(t, bankCut, chaos.Audited)
 		e.ID, e.Detail = "", "failed: connection refused"

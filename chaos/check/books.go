@@ -39,7 +39,7 @@ type asked struct {
 
 func newAsked(m *meter) *asked {
 	a := &asked{checkouts: map[string]*loadgen.Request{}, orders: map[string]*loadgen.Request{}, adds: map[string]*loadgen.Request{},
-		whole: len(m.rec.Torn) == 0}
+		whole: len(m.rec.Torn) == 0 && len(m.requests) > 0}
 	stopped := false
 	for _, e := range m.rec.Journal {
 		stopped = stopped || e.Kind == chaos.LoadStopped

@@ -69,7 +69,7 @@ const (
 // experimentChecks are asked in this order; those that explain come before
 // those that only notice.
 var experimentChecks = []experimentCheck{
-	witnessed, lifted, punctual, audited, planned, limits, recovered, aborted, truth, timeouts, retries,
+	witnessed, lifted, finished, punctual, audited, planned, limits, recovered, aborted, truth, timeouts, retries,
 }
 
 // Judge judges a record.
@@ -134,6 +134,18 @@ func judgeExperiment(v *view) chaos.ExperimentResult {
 	}
 	e.Verdict = chaos.Worst(verdicts...)
 	return e
+}
+
+// finished: the experiment went through all of its phases.
+var finished = experimentCheck{
+	Check: Check{"finished", "the experiment was not cut short"},
+	on:    onRecord,
+	judge: func(v *view) []chaos.Finding {
+		if v.ended || v.begun < 0 {
+			return nil
+		}
+		return []chaos.Finding{{Verdict: chaos.Inconclusive, Text: "the experiment was cut short"}}
+	},
 }
 
 // planned: the plan says what the experiment holds to.

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"sort"
@@ -55,12 +56,8 @@ type view struct {
 func newMeter(rec *chaos.Record) *meter {
 	m := &meter{rec: rec, requests: rec.Requests, start: rec.Header.Start, edges: map[[2]string]topology.Edge{},
 		samples: map[sampleKey]*sample{}, counts: map[chaos.Window]calls{}}
-	order := func(a, b loadgen.Request) int {
-		return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Journey, b.Journey), cmp.Compare(a.Step, b.Step))
-	}
-	if !slices.IsSortedFunc(m.requests, order) {
-		m.requests = slices.Clone(m.requests)
-		slices.SortFunc(m.requests, order)
+	if !slices.IsSortedFunc(m.requests, func(a, b loadgen.Request) int { return byDue(&a, &b) }) {
+		m.requests = sortedByDue(m.requests)
 	}
 	for _, e := range rec.Plan.Topology.Edges {
 		m.edges[[2]string{e.From, e.To}] = e
@@ -94,6 +91,26 @@ func newMeter(rec *chaos.Record) *meter {
 		v.bound()
 	}
 	return m
+}
+
+// byDue orders requests by due time, and those that were due at once by what
+// they are, so that the order does not depend on that of writing.
+func byDue(a, b *loadgen.Request) int {
+	return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Journey, b.Journey), cmp.Compare(a.Step, b.Step), bytes.Compare(a.TraceID[:], b.TraceID[:]))
+}
+
+// sortedByDue sorts places and not requests, which are large.
+func sortedByDue(rs []loadgen.Request) []loadgen.Request {
+	places := make([]int, len(rs))
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortFunc(places, func(a, b int) int { return byDue(&rs[a], &rs[b]) })
+	out := make([]loadgen.Request, len(rs))
+	for i, p := range places {
+		out[i] = rs[p]
+	}
+	return out
 }
 
 // owns reports whether a journal's entry is about the experiment. One that was

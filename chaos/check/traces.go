@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"time"
@@ -39,12 +40,18 @@ func hops(v *view) []chaos.Hop {
 	return out
 }
 
-// trace returns the spans of a request; none if the record has none at all.
+// trace returns the spans of a request, by start; none if the record has none
+// at all. Those that begin at once stand by id, so that they stand the same way
+// tomorrow.
 func (m *meter) trace(id [16]byte) []collector.Span {
 	if m.rec.Spans == nil {
 		return nil
 	}
-	return m.rec.Spans.Trace(id)
+	spans := slices.Clone(m.rec.Spans.Trace(id))
+	slices.SortFunc(spans, func(a, b collector.Span) int {
+		return cmp.Or(a.Start.Compare(b.Start), bytes.Compare(a.ID[:], b.ID[:]))
+	})
+	return spans
 }
 
 // loadgenSite is where a request failed that left no span behind it.

@@ -431,3 +431,10 @@ func of(t *testing.T, res chaos.Result, name string) chaos.ExperimentResult {
 	}
 	return res.Experiments[i]
 }
+
+// restarts notes a crash and a restart, as the engine does.
+func (w *world) restarts() {
+	for i, kind := range []string{"exited", "restarting", "ready"} {
+		w.events = append(w.events, deploy.Event{Time: moment(secondBegun + 1 + float64(i)), Kind: kind, Instance: "recommend-1"})
+	}
+}
