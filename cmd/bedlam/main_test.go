@@ -13,13 +13,24 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/bedlamlab/bedlam/verify/built"
 )
 
 var update = flag.Bool("update", false, "write what the scripts compare with again; read the diff before you commit")
 
 // TestMain makes this test program the bedlam command as well, for the scripts.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"bedlam": main})
+	testscript.Main(tests{m}, map[string]func(){"bedlam": main})
+}
+
+// tests are this program's, and what they leave is removed.
+type tests struct{ *testing.M }
+
+// Run implements what testscript.Main wants.
+func (t tests) Run() int {
+	defer built.Remove()
+	return t.M.Run()
 }
 
 // TestScripts runs testdata/script. Each has a state, a cache and a tmp folder

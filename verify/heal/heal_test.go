@@ -2,9 +2,7 @@ package heal_test
 
 import (
 	"context"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bedlamlab/bedlam/deploy/postgres"
+	"github.com/bedlamlab/bedlam/verify/built"
 	"github.com/bedlamlab/bedlam/verify/heal"
 )
 
@@ -20,41 +18,19 @@ import (
 // by make verify-heal, which gates no test.
 const most = time.Minute
 
-// ground builds the programs as they are now.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	built.Remove()
+	os.Exit(code)
+}
+
+// ground is where the programs as they are now are cut short.
 func ground(t *testing.T) *heal.Ground {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("it brings whole shops up: not with -short")
-	}
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		t.Skip("what is left is read from /proc, which is not here")
 	}
-	cache, err := postgres.CacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := postgres.Find(t.Context(), cache, nil, postgres.System); err != nil {
-		t.Skip("this machine has no PostgreSQL of its own: ", err)
-	}
-	// The programs are built by another process, so the test cache is told of
-	// their sources by looking at them.
-	for _, dir := range []string{"chaos", "cmd", "deploy", "loadgen", "observability", "services", "topology"} {
-		err := filepath.WalkDir(filepath.Join("..", "..", dir), func(path string, _ fs.DirEntry, err error) error {
-			if err == nil {
-				_, err = os.Stat(path)
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	dir := t.TempDir()
-	build := exec.Command("go", "build", "-o", dir, "../../cmd/bedlam", "../../cmd/shop")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	g, err := heal.Prepare(dir)
+	g, err := heal.Prepare(built.Programs(t, filepath.Join("..", "..")))
 	if err != nil {
 		t.Fatal(err)
 	}
