@@ -43,6 +43,10 @@ verify-sample: build ## one seed of each of verify-verdict's subjects (about 8 m
 	@bin/bedlam verify --seeds 1 --results $$(mktemp -d)/verdict.jsonl clean
 	@bin/bedlam verify --seeds 1 --suite smoke --results $$(mktemp -d)/verdict.jsonl $$(bin/bedlam list patches | cut -d' ' -f1)
 
+.PHONY: verify-heal
+verify-heal: build ## fifty runs, interrupted or killed at seeded moments: nothing is left (about 15 minutes; goes on where it was)
+	@bin/bedlam verify heal --moments 50
+
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, go.mod tidy, contracts
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not gofmt'ed:"; echo "$$out"; exit 1; }
