@@ -28,7 +28,11 @@ var unprivileged = []string{"postgres", "nobody"}
 // account returns ourselves, or for root the best unprivileged account.
 func account() (Account, error) {
 	if uid := os.Getuid(); uid != 0 {
-		return Account{Name: strconv.Itoa(uid), UID: uid, GID: os.Getgid()}, nil
+		a := Account{Name: strconv.Itoa(uid), UID: uid, GID: os.Getgid()}
+		if u, err := user.Current(); err == nil && u.Username != "" { // in a container, the number may be all there is
+			a.Name = u.Username
+		}
+		return a, nil
 	}
 	for _, name := range unprivileged {
 		u, err := user.Lookup(name)

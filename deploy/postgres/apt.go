@@ -27,6 +27,9 @@ func (a apt) config() string {
 	return filepath.Join(a.dir, "machine.conf")
 }
 
+func (a apt) state() string { return filepath.Join(a.dir, "state") }
+func (a apt) cache() string { return filepath.Join(a.dir, "cache") }
+
 // prepare writes apt's configuration and, with lists of our own, fetches them.
 func (a apt) prepare(ctx context.Context, progress func(string)) error {
 	conf := []string{
@@ -48,10 +51,10 @@ func (a apt) prepare(ctx context.Context, progress func(string)) error {
 	}
 	dirs := []string{a.dir}
 	if a.private {
-		state, cache := filepath.Join(a.dir, "state"), filepath.Join(a.dir, "cache")
-		conf = append(conf, fmt.Sprintf("Dir::State %q;", state), fmt.Sprintf("Dir::Cache %q;", cache),
-			`Dir::State::status "/var/lib/dpkg/status";`)
-		dirs = append(dirs, filepath.Join(state, "lists/partial"), filepath.Join(cache, "archives/partial"))
+		conf = append(conf, `Dir::State::status "/var/lib/dpkg/status";`,
+			// Lists that cannot be fetched are an error, not a warning.
+			`APT::Update::Error-Mode "any";`)
+		dirs = append(dirs, filepath.Join(a.state(), "lists/partial"), filepath.Join(a.cache(), "archives/partial"))
 	}
 	for _, dir := range dirs {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -79,15 +82,31 @@ func (a apt) prepare(ctx context.Context, progress func(string)) error {
 // run runs one of apt's programs with our configuration on top of the
 // machine's; proxies in the environment and in the machine's keep working.
 func (a apt) run(ctx context.Context, dir, program string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, program, append([]string{"-c", a.config()}, args...)...)
+	options := []string{"-c", a.config()}
+	if a.private {
+		// Not in its configuration, whose strings cannot hold every path.
+		options = append(options, "-o", "Dir::State="+a.state(), "-o", "Dir::Cache="+a.cache())
+	}
+	cmd := exec.CommandContext(ctx, program, append(options, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
 	var out, wrong bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &wrong
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s %s: %w", program, args[0], said(err, wrong.Bytes()))
+		return "", fmt.Errorf("%s %s: %w", program, args[0], said(err, cause(wrong.Bytes())))
 	}
 	return out.String(), nil
+}
+
+// cause returns the first error of those that apt wrote: the last one sums them
+// up and does not say what was the matter.
+func cause(wrong []byte) []byte {
+	for line := range bytes.Lines(wrong) {
+		if bytes.HasPrefix(line, []byte("E: ")) {
+			return line
+		}
+	}
+	return wrong
 }
 
 // newest returns the name of the newest server package that can be fetched.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 
 	embedded "github.com/fergusstrange/embedded-postgres"
 )
@@ -19,13 +21,19 @@ const release = embedded.V18
 func (f *finder) download(ctx context.Context) (*Install, error) {
 	parent := filepath.Join(f.cache, "download")
 	dir := filepath.Join(parent, "postgresql-"+string(release))
+	if in, err := f.downloaded(ctx, dir); err == nil { // also from a cache that may only be read
+		return in, nil
+	}
 	held, err := lock(ctx, parent, "download", func() { f.progress("waiting for another process that downloads PostgreSQL") })
 	if err != nil {
 		return nil, err
 	}
 	defer held()
-	if in, err := f.downloaded(ctx, dir); err == nil {
+	if in, err := f.downloaded(ctx, dir); err == nil { // by whoever held the lock
 		return in, nil
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // which also ends the trial of what is there
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
@@ -70,7 +78,13 @@ func (f *finder) pull(ctx context.Context, dir string) error {
 		config = config.BinaryRepositoryURL(f.mirror)
 	}
 	done := make(chan error, 1)
-	go func() { done <- embedded.NewDatabase(config).Start() }()
+	go func() {
+		database := embedded.NewDatabase(config)
+		err := database.Start()
+		removeLogs()
+		runtime.KeepAlive(database) // until here it holds its log open
+		done <- err
+	}()
 	select {
 	case err = <-done:
 	case <-ctx.Done():
@@ -83,4 +97,23 @@ func (f *finder) pull(ctx context.Context, dir string) error {
 		return fmt.Errorf("embedded-postgres: %w", err)
 	}
 	return os.RemoveAll(scratch)
+}
+
+// removeLogs removes the log that the library has left open in the folder for
+// temporary files, which it never does; those of other processes stay.
+func removeLogs() {
+	logs, _ := filepath.Glob(filepath.Join(os.TempDir(), "embedded_postgres_log*"))
+	ours, _ := filepath.Glob("/dev/fd/*")
+	for _, log := range logs {
+		info, err := os.Lstat(log)
+		if err != nil {
+			continue
+		}
+		if slices.ContainsFunc(ours, func(fd string) bool {
+			open, err := os.Stat(fd)
+			return err == nil && os.SameFile(open, info)
+		}) {
+			os.Remove(log)
+		}
+	}
 }

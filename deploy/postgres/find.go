@@ -2,13 +2,16 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Oldest is the oldest major version that Bedlam runs on: the first whose
@@ -90,15 +93,28 @@ func (f *finder) find(ctx context.Context, from []Source) (*Install, error) {
 			return nil, fmt.Errorf("postgres: looking for PostgreSQL: %w", ctx.Err())
 		}
 		tried = append(tried, fmt.Sprintf("%s: %s", s.name, oneLine(err)))
-		hints = append(hints, s.hint)
+		hint := s.hint
+		if s.name != System && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
+			hint = "set BEDLAM_CACHE to a folder that you may write"
+		}
+		if !slices.Contains(hints, hint) {
+			hints = append(hints, hint)
+		}
 	}
 	return nil, fmt.Errorf("postgres: no PostgreSQL: tried %s; to help, %s", strings.Join(tried, "; "), strings.Join(hints, ", or "))
 }
 
 var versionLine = regexp.MustCompile(`^postgres \(PostgreSQL\) (([0-9]+)[^ \n]*)`)
 
+// unquoted are the characters that initdb, which finds postgres through a shell
+// and between double quotes, cannot have in its path.
+const unquoted = "\"$`\\"
+
 // try runs the programs in bin as the account that they are for.
 func (f *finder) try(ctx context.Context, bin, libs string) (*Install, error) {
+	if strings.ContainsAny(bin, unquoted) {
+		return nil, fmt.Errorf("initdb does not work in %s: a folder's name holds one of %s", bin, unquoted)
+	}
 	in := &Install{Bin: bin, Account: f.account, libs: libs, cache: f.cache}
 	for _, program := range []string{"initdb", "postgres"} {
 		out, err := in.runner("").command(ctx, filepath.Join(bin, program), "--version").CombinedOutput()
@@ -136,7 +152,8 @@ func said(err error, out []byte) error {
 }
 
 func oneLine(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
+	lines := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ") // of errors that were joined
+	return strings.Join(strings.Fields(lines), " ")
 }
 
 func exists(path string) bool {

@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,8 +36,9 @@ func TestPackagesNeedNothingInstalled(t *testing.T) {
 		t.Skip("needs Debian or Ubuntu: there is no apt-get here")
 	}
 	dir := folder(t)
+	cache := filepath.Join(dir, "it's my cache")
 	var said []string
-	in, err := postgres.Find(t.Context(), dir, func(s string) { said = append(said, s) }, postgres.Packages)
+	in, err := postgres.Find(t.Context(), cache, func(s string) { said = append(said, s) }, postgres.Packages)
 	if err != nil {
 		for _, m := range mirrors {
 			if c, err := net.DialTimeout("tcp", m, 3*time.Second); err == nil {
@@ -46,8 +49,11 @@ func TestPackagesNeedNothingInstalled(t *testing.T) {
 		}
 		t.Skipf("needs the distribution's mirror: %v", err)
 	}
-	if in.Source != postgres.Packages || !strings.HasPrefix(in.Bin, dir) || len(said) == 0 {
-		t.Errorf("%s from %s, said %q; want one unpacked below %s", in.Bin, in.Source, said, dir)
+	if in.Source != postgres.Packages || !strings.HasPrefix(in.Bin, cache) || len(said) == 0 {
+		t.Errorf("%s from %s, said %q; want one unpacked below %s", in.Bin, in.Source, said, cache)
+	}
+	if _, err := os.Stat(filepath.Join(cache, "apt")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the package lists are left in the cache: %v", err)
 	}
 	c := open(t, start(t, in, options(t, dir)), "payment")
 	if got := show(t, c, "SHOW server_version"); !strings.HasPrefix(got, in.Version) {
@@ -56,7 +62,7 @@ func TestPackagesNeedNothingInstalled(t *testing.T) {
 
 	// The second time it is there, and apt is not asked.
 	said = nil
-	again, err := postgres.Find(t.Context(), dir, func(s string) { said = append(said, s) }, postgres.Packages)
+	again, err := postgres.Find(t.Context(), cache, func(s string) { said = append(said, s) }, postgres.Packages)
 	if err != nil || again.Bin != in.Bin || len(said) > 0 {
 		t.Errorf("the second time: %v, error %v, said %q", again, err, said)
 	}
@@ -117,6 +123,63 @@ func TestFindSaysWhatWasTriedAndWhatWouldHelp(t *testing.T) {
 	cancel()
 	if _, err := postgres.Find(ctx, folder(t), nil, postgres.Packages, postgres.System); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestCacheThatMayOnlyBeRead has a cache with an unpacked tree in it.
+func TestCacheThatMayOnlyBeRead(t *testing.T) {
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		t.Skip("needs Debian or Ubuntu: there is no apt-get here")
+	}
+	in, dir := install(t)
+	release, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent := filepath.Join(dir, "packages")
+	bin := filepath.Join(parent, fmt.Sprintf("%s-%s-postgresql-%d", postgres.Release(string(release)), runtime.GOARCH, in.Major),
+		fmt.Sprintf("usr/lib/postgresql/%d/bin", in.Major))
+	if err := os.MkdirAll(filepath.Dir(bin), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(in.Bin, bin); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{parent, dir} {
+		if err := os.Chmod(path, 0o555); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Chmod(path, 0o755)
+	}
+	got, err := postgres.Find(t.Context(), dir, nil, postgres.Packages)
+	if err != nil || got.Bin != bin {
+		t.Fatalf("%v, error %v; want the one in %s", got, err, bin)
+	}
+	// Root may write all the same: it must not have wanted to.
+	if entries, err := os.ReadDir(parent); err != nil || len(entries) != 1 {
+		t.Errorf("the cache holds %v, error %v; want the tree alone", entries, err)
+	}
+
+	// Ctrl-C at the wrong moment must not look like a tree that is broken.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := postgres.Find(ctx, dir, nil, postgres.Packages); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if _, err := os.Stat(bin); err != nil {
+		t.Errorf("cancelled, it removed the tree: %v", err)
+	}
+
+	if os.Getuid() == 0 {
+		return // nothing is closed to it
+	}
+	empty := folder(t)
+	if err := os.Chmod(empty, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(empty, 0o755)
+	if _, err := postgres.Find(t.Context(), empty, nil, postgres.Packages, postgres.Download); err == nil || strings.Count(err.Error(), "BEDLAM_CACHE") != 1 {
+		t.Errorf("error %v, want one hint at BEDLAM_CACHE", err)
 	}
 }
 
@@ -297,6 +360,15 @@ func TestDownload(t *testing.T) {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
+	scratch := filepath.Join(dir, "tmp")
+	if err := os.Mkdir(scratch, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", scratch)
+	foreign := filepath.Join(scratch, "embedded_postgres_log1") // of somebody else
+	if err := os.WriteFile(foreign, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	var served []string
 	mirror := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		served = append(served, r.URL.Path)
@@ -326,5 +398,8 @@ func TestDownload(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, "other", "download", ".*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %q, error %v", left, err)
+	}
+	if left, err := filepath.Glob(filepath.Join(scratch, "*")); err != nil || !slices.Equal(left, []string{foreign}) {
+		t.Errorf("temporary files: %q, error %v; want %s alone", left, err, foreign)
 	}
 }

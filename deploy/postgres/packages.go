@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,36 +24,56 @@ func (f *finder) packages(ctx context.Context) (*Install, error) {
 		}
 	}
 	parent := filepath.Join(f.cache, "packages")
+	prefix := filepath.Join(parent, distribution()+"-"+runtime.GOARCH+"-")
+	// A tree has its name only when it is whole, so that a cache that may only
+	// be read, and not locked, serves.
+	if in := f.kept(ctx, prefix); in != nil {
+		return in, nil
+	}
 	release, err := lock(ctx, parent, "packages", func() { f.progress("waiting for another process that fetches PostgreSQL") })
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-
-	prefix := filepath.Join(parent, distribution()+"-"+runtime.GOARCH+"-")
-	kept, _ := filepath.Glob(prefix + "postgresql-*")
-	slices.SortFunc(kept, func(a, b string) int { return major(b) - major(a) })
-	for _, dir := range kept {
-		if in, err := f.unpacked(ctx, dir); err == nil {
-			return in, nil
-		}
+	if in := f.kept(ctx, prefix); in != nil { // by whoever held the lock
+		return in, nil
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // which also ends a tree's trial
+	}
+	broken, _ := filepath.Glob(prefix + "postgresql-*")
+	for _, dir := range broken {
 		os.RemoveAll(dir) // half deleted, or its libraries have left the machine
 	}
 	// The machine's own package lists come first: they cost nothing. They may
 	// be missing, as in most images, or name files that the mirror has
-	// replaced since; then lists of our own are fetched.
-	var wrong []error
+	// replaced since; then lists of our own are fetched, and removed again when
+	// they have served: they are larger than what they led to.
+	lists := filepath.Join(f.cache, "apt")
 	for _, private := range []bool{false, true} {
-		dir, err := f.fetch(ctx, aptIn(filepath.Join(f.cache, "apt"), private), prefix)
+		var dir string
+		dir, err = f.fetch(ctx, aptIn(lists, private), prefix)
 		if err == nil {
+			os.RemoveAll(lists)
 			return f.unpacked(ctx, dir)
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		wrong = append(wrong, err)
 	}
-	return nil, errors.Join(wrong...)
+	return nil, err // of the lists of our own; the machine's may be missing for good reasons
+}
+
+// kept returns the newest unpacked tree that works, or nil.
+func (f *finder) kept(ctx context.Context, prefix string) *Install {
+	trees, _ := filepath.Glob(prefix + "postgresql-*")
+	slices.SortFunc(trees, func(a, b string) int { return major(b) - major(a) })
+	for _, dir := range trees {
+		if in, err := f.unpacked(ctx, dir); err == nil {
+			return in
+		}
+	}
+	return nil
 }
 
 // unpacked tries the programs in an unpacked tree.

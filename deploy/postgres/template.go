@@ -61,6 +61,10 @@ func (i *Install) initdb(ctx context.Context, dir string) error {
 	// Without it its children, who hold its output, come to their input's end.
 	cmd.WaitDelay = farewell
 	out, err := cmd.CombinedOutput()
+	if err != nil && bytes.Contains(out, []byte("could not look up effective user ID")) {
+		// As in a container that is run under a bare number.
+		return fmt.Errorf("initdb wants to know the name of user %d: give that user an entry in /etc/passwd", i.Account.UID)
+	}
 	if err != nil {
 		return fmt.Errorf("initdb: %w", said(err, out))
 	}
