@@ -121,6 +121,7 @@ func record(ctx context.Context, o Options, p chaos.Plan, schedule chaos.Schedul
 	}
 	runErr := perform(ctx, o, p, schedule, folder, s, journal)
 	o.Observe(Status{Step: "taking the " + p.Topology.Name + " down"})
+	s.hurried = ctx.Err() != nil
 	return errors.Join(runErr, s.close(context.WithoutCancel(ctx)))
 }
 

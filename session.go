@@ -41,6 +41,7 @@ type session struct {
 	renewed   atomic.Int64          // when it was renewed last, by the clock that began with the run
 	began     time.Time
 	stop      func()                // ends the heartbeat
+	hurried   bool                  // somebody waits for the end: services need not finish what they do
 }
 
 // open brings a system up. On error nothing is left.
@@ -225,7 +226,12 @@ func (s *session) close(ctx context.Context) error {
 	// be written down: a full disk leaves nothing running.
 	var left, unwritten error
 	if s.system != nil {
-		left = s.system.Down(ctx)
+		down, giveUp := context.WithCancel(ctx)
+		if s.hurried {
+			giveUp() // Down then asks nobody to leave by himself
+		}
+		left = s.system.Down(down)
+		giveUp()
 		s.system = nil
 	}
 	if s.collector != nil {
