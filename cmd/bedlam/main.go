@@ -42,6 +42,9 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "bedlam:", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
 		return exitUsage
 	}
+	if err.Error() == context.Canceled.Error() { // nothing but Ctrl-C, in the library's words
+		err = fmt.Errorf("cut short: %w", context.Cause(ctx))
+	}
 	fmt.Fprintln(os.Stderr, "bedlam:", err)
 	// What could not be done proves nothing, and what was found meanwhile stands.
 	if code == exitPass {
