@@ -14,6 +14,9 @@ COMMIT := $(shell git -c safe.directory='*' rev-parse HEAD 2>/dev/null)
 # Static binaries: the shop's image has no C library.
 GOBUILD := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w -X github.com/bedlamlab/bedlam.Commit=$(COMMIT)'
 
+# The race detector wants cgo, a C compiler and its library's headers.
+HASCC := test "$$(go env CGO_ENABLED)" = 1 && echo 'int main(void) { return 0; }' | $$(go env CC) -include stdlib.h -pthread -x c -o /dev/null - 2>/dev/null
+
 .PHONY: help
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,10 +37,9 @@ up: build ## start the shop and its customers, until Ctrl-C  [ENGINE=process]
 
 .PHONY: test
 test: build ## run all tests (under 12 minutes on 2 cores)
-	@# The race detector wants cgo, a C compiler and its library's headers.
-	@if [ "$$(go env CGO_ENABLED)" = 1 ] && echo 'int main(void) { return 0; }' | $$(go env CC) -include stdlib.h -pthread -x c -o /dev/null - 2>/dev/null; \
-	then set -x; go test -race -shuffle=on ./...; \
-	else echo "no working C compiler for cgo here: testing without the race detector"; set -x; go test -shuffle=on ./...; fi
+	@export GOFLAGS="$$(go env GOFLAGS) -buildvcs=false"; race=-race; \
+	$(HASCC) || { race=; echo "cgo has no working C compiler here: testing without the race detector"; }; \
+	set -x; go test $$race -shuffle=on ./...
 
 .PHONY: bench
 bench: build ## measure the shop: start, memory, the rate that it holds

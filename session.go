@@ -40,8 +40,8 @@ type session struct {
 	lease     atomic.Pointer[error] // why the lease is lost
 	renewed   atomic.Int64          // when it was renewed last, by the clock that began with the run
 	began     time.Time
-	stop      func()                // ends the heartbeat
-	hurried   bool                  // somebody waits for the end: services need not finish what they do
+	stop      func() // ends the heartbeat
+	hurried   bool   // somebody waits for the end: services need not finish what they do
 }
 
 // open brings a system up. On error nothing is left.
@@ -92,7 +92,7 @@ func open(ctx context.Context, o Options, run, folder string, t topology.System)
 	s.system, err = e.Up(ctx, deploy.Plan{Run: run, Topology: t, Shop: o.Shop, Bedlam: self, Scratch: scratch, Logs: logs,
 		Telemetry: s.collector.URL(), Observe: s.events.write, Progress: func(text string) { o.Observe(Status{Step: text}) }})
 	if err != nil {
-		return nil, fmt.Errorf("bringing the %s up: %w", t.Name, err)
+		return nil, err // the engine says that it was bringing the system up
 	}
 	if err = s.welcome(ctx); err != nil {
 		return nil, err

@@ -23,8 +23,9 @@ type progress struct {
 	mu    sync.Mutex
 	f     *os.File
 	live  bool
-	last  string    // the last plain line
-	said  time.Time // when it was written
+	last  string      // what was shown last
+	said  time.Time   // when the last plain line was written
+	held  *time.Timer // writes the plain line of a step that may be over soon; or nil
 	begun time.Time
 }
 
@@ -46,13 +47,7 @@ func (p *progress) show(s bedlam.Status) {
 		}
 	}
 	if !p.live {
-		// A log wants the milestones: a step that is followed by another
-		// within a second is not one.
-		hurried := s.Step != "" && time.Since(p.said) < time.Second
-		if what != p.last && !hurried {
-			p.last, p.said = what, time.Now()
-			fmt.Fprintf(p.f, "%6.1fs  %s\n", time.Since(p.begun).Seconds(), what)
-		}
+		p.plain(what, s.Step != "")
 		return
 	}
 	line := what
@@ -69,10 +64,47 @@ func (p *progress) show(s bedlam.Status) {
 	fmt.Fprintf(p.f, "\r\x1b[K%s", line)
 }
 
-// done ends the line that changes.
+// hurry is how long a step must last to be worth a line in a log, which wants
+// the milestones, after another line.
+const hurry = time.Second
+
+// plain writes a line for a log; that of a step only once it has lasted.
+func (p *progress) plain(what string, step bool) {
+	if what == p.last {
+		return
+	}
+	p.last = what
+	if p.held != nil {
+		p.held.Stop()
+		p.held = nil
+	}
+	line := fmt.Sprintf("%6.1fs  %s\n", time.Since(p.begun).Seconds(), what)
+	wait := hurry - time.Since(p.said)
+	if !step || wait <= 0 {
+		p.said = time.Now()
+		fmt.Fprint(p.f, line)
+		return
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(wait, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.held == timer { // else another step came meanwhile
+			p.held, p.said = nil, time.Now()
+			fmt.Fprint(p.f, line)
+		}
+	})
+	p.held = timer
+}
+
+// done ends the line that changes, and says no more of the last step.
 func (p *progress) done() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.held != nil {
+		p.held.Stop()
+		p.held = nil
+	}
 	if p.live {
 		fmt.Fprint(p.f, "\r\x1b[K")
 	}
