@@ -91,7 +91,7 @@ func Judge(rec *chaos.Record) chaos.Result {
 			e.Verdict = chaos.Fail
 		}
 		res.Experiments = append(res.Experiments, e)
-		res.Traces = append(res.Traces, waterfalls(v)...)
+		res.Traces = append(res.Traces, waterfalls(v, e.Findings)...)
 	}
 	res.Findings = append(res.Findings, repeat(untrueBefore(m), rec.Plan, "")...)
 	res.Findings = append(res.Findings, repeat(harm[""], rec.Plan, "")...)

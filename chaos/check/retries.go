@@ -22,7 +22,7 @@ var retries = experimentCheck{
 				return nil
 			}
 			return &chaos.Finding{Mechanism: "retry", Count: n, Trace: worst.Trace.String(),
-				Text: fmt.Sprintf("%d attempts on %s were more than the %d that a call has, the worst its %dth",
+				Text: fmt.Sprintf("%d attempts on %s were more than the %d that a call has, the worst its try number %d",
 					n, a.edge.Name(), most(a.edge.Policy), worst.Attempt)}
 		})
 	},

@@ -84,16 +84,28 @@ func heaviest(spans []collector.Span) string {
 // How many traces a report draws of one experiment: enough to see a pattern,
 // few enough to look at each.
 const (
+	namedDrawn   = 8 // by findings: more than one experiment has when one thing is wrong
 	failedDrawn  = 2
 	slowestDrawn = 1
 )
 
-// waterfalls picks an experiment's most telling traces.
-func waterfalls(v *view) []chaos.Waterfall {
+// waterfalls picks an experiment's most telling traces: those that its
+// findings name, and the slowest of the bad and of the good requests.
+func waterfalls(v *view, findings []chaos.Finding) []chaos.Waterfall {
 	if !v.harmed {
 		return nil
 	}
-	var bad, rest []loadgen.Request
+	named := map[string]bool{}
+	for _, f := range findings {
+		named[f.Trace] = f.Trace != ""
+	}
+	var bad, rest, told []loadgen.Request
+	for _, r := range v.m.due(chaos.Window{From: v.begun, To: v.after.To}) {
+		if id := collector.TraceID(r.TraceID).String(); named[id] {
+			told = append(told, r)
+			delete(named, id) // drawn once, also if two requests bear it
+		}
+	}
 	for _, r := range v.m.due(v.fault) {
 		if good(r) {
 			rest = append(rest, r)
@@ -111,12 +123,17 @@ func waterfalls(v *view) []chaos.Waterfall {
 			if most == 0 {
 				return
 			}
+			id := collector.TraceID(r.TraceID).String()
+			if slices.ContainsFunc(out, func(w chaos.Waterfall) bool { return w.Trace == id }) {
+				continue
+			}
 			if w, ok := waterfall(v, r, on); ok {
 				out = append(out, w)
 				most--
 			}
 		}
 	}
+	draw(told, namedDrawn)
 	draw(bad, failedDrawn)
 	draw(rest, slowestDrawn)
 	return out
