@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -145,7 +146,7 @@ func (d decoder) experiment(b []byte) (chaos.Experiment, error) {
 		return e, d.errorf(root, "the experiment has no method: nothing would be harmed")
 	case len(e.Hypothesis.Limits) == 0:
 		return e, d.errorf(root, "the experiment has no steady-state-hypothesis with probes: nothing could be judged")
-	case e.Abort < 0 || e.Abort >= 1:
+	case !(e.Abort >= 0 && e.Abort < 1): // not a number is none of these
 		return e, d.errorf(root, "abort is %v, want a share from 0 to less than 1", e.Abort)
 	}
 	return e, nil
@@ -193,8 +194,17 @@ func (d decoder) limit(n *yaml.Node) (chaos.Limit, error) {
 		}
 		return l, d.errorf(n, "unknown probe %q (want one of %s)", l.Metric, strings.Join(names, ", "))
 	}
-	if len(bounds) != 2 || !(bounds[0] <= bounds[1]) {
-		return l, d.errorf(n, "tolerance must be [least, most], both included")
+	if len(bounds) != 2 || !(bounds[0] <= bounds[1]) || math.IsInf(bounds[0], 0) || math.IsInf(bounds[1], 0) {
+		return l, d.errorf(n, "tolerance must be [least, most], both included and finite")
+	}
+	switch {
+	// What a metric does not look at would be taken for something that it does.
+	case l.Edge != "" && l.Metric != "amplification":
+		return l, d.errorf(n, "%s is no metric of an edge: only amplification takes one", l.Metric)
+	case l.Class != "" && (l.Metric == "amplification" || l.Metric == "recovery"):
+		return l, d.errorf(n, "%s takes no class", l.Metric)
+	case l.Phase != "" && l.Metric == "recovery":
+		return l, d.errorf(n, "recovery takes no phase: it is the time after the lift")
 	}
 	if l.Phase == "" {
 		l.Phase = "fault"

@@ -33,13 +33,14 @@ type Kind struct {
 	build func(chaos.Resolved) (chaos.Fault, error)
 }
 
-// A Need is a power that a fault asks an engine for.
+// A Need is the power, or the powers, that a fault asks an engine for: to harm,
+// to see the harm and to undo it.
 type Need struct {
 	name string
 	has  func(deploy.System) error
 }
 
-// String returns the power's name.
+// String returns the names of the powers, the harming one first.
 func (n Need) String() string { return n.name }
 
 // MarshalText implements [encoding.TextMarshaler].
@@ -50,6 +51,16 @@ func needs[P any]() Need {
 	return Need{name: reflect.TypeFor[P]().Name(), has: func(s deploy.System) error {
 		_, err := deploy.Power[P](s)
 		return err
+	}}
+}
+
+// and is both needs: what lifting a harm takes is needed before it is done.
+func (n Need) and(m Need) Need {
+	return Need{name: n.name + ", " + m.name, has: func(s deploy.System) error {
+		if err := n.has(s); err != nil {
+			return err
+		}
+		return m.has(s)
 	}}
 }
 

@@ -19,8 +19,9 @@ type end struct {
 }
 
 func init() {
+	watched := needs[deploy.Inspector]().and(needs[deploy.Holder]())
 	params := "hold: true keeps the supervisor from restarting it until the lift"
-	register(Kind{Name: "kill", On: onInstances, Needs: needs[deploy.Killer](), Params: params,
+	register(Kind{Name: "kill", On: onInstances, Needs: needs[deploy.Killer]().and(watched), Params: params,
 		Doc: "Ends an instance at once with SIGKILL, as a crash does; its supervisor restarts it.",
 		build: ends(func(ctx context.Context, s deploy.System, in string) error {
 			p, err := deploy.Power[deploy.Killer](s)
@@ -29,7 +30,7 @@ func init() {
 			}
 			return p.Kill(ctx, in)
 		})})
-	register(Kind{Name: "stop", On: onInstances, Needs: needs[deploy.Stopper](), Params: params,
+	register(Kind{Name: "stop", On: onInstances, Needs: needs[deploy.Stopper]().and(watched), Params: params,
 		Doc: "Asks an instance to end with SIGTERM, as a deployment does: it should drain; its supervisor restarts it.",
 		build: ends(func(ctx context.Context, s deploy.System, in string) error {
 			p, err := deploy.Power[deploy.Stopper](s)

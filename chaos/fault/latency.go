@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
@@ -26,10 +27,16 @@ type delay struct {
 	Distribution string            `json:"distribution,omitempty"`
 }
 
+// longest is the most that the relay delays.
+const longest = topology.Duration(10 * time.Minute)
+
+// distributions are those that the relay knows; uniform unless given.
+var distributions = []string{"", "uniform", "normal", "pareto", "paretonormal"}
+
 func init() {
 	register(Kind{Name: "latency", On: onEdges, Needs: needs[deploy.Shaper](),
 		Doc:    "Slows every byte and the set-up of connections on an edge.",
-		Params: "delay: {latency: 300ms, jitter: 50ms, correlation: 0 to 1, distribution: uniform|normal|pareto}; direction: to|from|both",
+		Params: "delay: {latency: 300ms, jitter: 50ms, correlation: 0 to 100 percent, distribution: uniform|normal|pareto|paretonormal}; direction: to|from|both",
 		build:  newLatency})
 }
 
@@ -38,11 +45,17 @@ func newLatency(r chaos.Resolved) (chaos.Fault, error) {
 	if err := decode(r.Args, f); err != nil {
 		return nil, err
 	}
-	if f.Delay.Latency <= 0 {
-		return nil, errors.New("delay.latency must be more than 0")
+	if f.Delay.Latency <= 0 || f.Delay.Latency > longest {
+		return nil, fmt.Errorf("delay.latency must be more than 0 and at most %s", longest)
 	}
 	if f.Delay.Jitter < 0 || f.Delay.Jitter > f.Delay.Latency {
 		return nil, errors.New("delay.jitter must be between 0 and delay.latency")
+	}
+	if !(f.Delay.Correlation >= 0 && f.Delay.Correlation <= 100) {
+		return nil, errors.New("delay.correlation must be between 0 and 100 percent")
+	}
+	if !slices.Contains(distributions, f.Delay.Distribution) {
+		return nil, fmt.Errorf("unknown delay.distribution %q (want uniform, normal, pareto or paretonormal)", f.Delay.Distribution)
 	}
 	var err error
 	f.links, err = shape(r, "latency", f.Delay)

@@ -13,7 +13,7 @@ import (
 type pause struct{ victims }
 
 func init() {
-	register(Kind{Name: "pause", On: onInstances, Needs: needs[deploy.Pauser](),
+	register(Kind{Name: "pause", On: onInstances, Needs: needs[deploy.Pauser]().and(needs[deploy.Inspector]()),
 		Doc: "Freezes an instance with SIGSTOP: it takes connections and answers nothing; SIGCONT thaws it.",
 		build: func(r chaos.Resolved) (chaos.Fault, error) {
 			return &pause{victims: r.Instances}, decode(r.Args, &struct{}{})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
@@ -51,8 +52,12 @@ func (f *reset) Probe(ctx context.Context, s deploy.System, injected bool) (stri
 		chance := 1.0 // of not having seen a reset although the rule works
 		for broken := false; !broken; {
 			_, err := f.ping(ctx, s, link, time.Second)
-			if broken = err != nil && !silent(err); broken {
+			if broken = wasReset(err); broken {
 				break
+			}
+			if err != nil && !silent(err) {
+				// Nobody is there, which a reset does not look like.
+				return "", fmt.Errorf("%s: not reset: %w", link, err)
 			}
 			if chance *= 1 - f.Probability; chance < 0.001 {
 				return "", fmt.Errorf("%s was not reset", link)
@@ -60,4 +65,9 @@ func (f *reset) Probe(ctx context.Context, s deploy.System, injected bool) (stri
 		}
 	}
 	return fmt.Sprintf("%s broken", count(len(f.rule.Links), "link's connection", "links' connections")), nil
+}
+
+// wasReset reports whether a connection that was made was broken with RST.
+func wasReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

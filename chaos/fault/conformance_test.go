@@ -1,0 +1,224 @@
+package fault_test
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/chaos/fault"
+	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+// samples are the parameters of the kinds that cannot do without; a new kind
+// that needs some adds its own.
+var samples = map[string]string{
+	"latency": `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
+}
+
+// sample is a harm of each kind on the small system.
+func sample(k fault.Kind) chaos.Resolved {
+	r := chaos.Resolved{ID: "x/1", Action: k.Name, Args: chaos.RawArgs(samples[k.Name]), Seed: 7}
+	if k.On == "edges" {
+		r.Links = shop().LinksOf(shop().Edges[1])
+	} else {
+		r.Instances = []string{"back-1", "back-2"}
+	}
+	return r
+}
+
+// Every kind keeps the contract of a fault.
+func TestEveryKind(t *testing.T) {
+	for _, k := range fault.Kinds() {
+		t.Run(k.Name, func(t *testing.T) {
+			r := sample(k)
+			build := func(r chaos.Resolved) chaos.Fault {
+				f, err := fault.Build(r)
+				if err != nil {
+					t.Fatalf("build: %v", err)
+				}
+				return f
+			}
+			t.Run("says what it is", func(t *testing.T) {
+				if k.Doc == "" || !strings.HasSuffix(k.Doc, ".") || k.Needs.String() == "" || k.On != "edges" && k.On != "instances" {
+					t.Errorf("%+v", k)
+				}
+			})
+			t.Run("can be seen", func(t *testing.T) {
+				f := build(r)
+				if _, ok := f.(chaos.Prober); !ok {
+					t.Error("no probe: it could never be proven")
+				}
+				if _, ok := f.(chaos.Witnessed); !ok {
+					t.Error("no request can meet it: it could never be proven")
+				}
+			})
+			t.Run("a misspelt parameter is refused", func(t *testing.T) {
+				bad := r
+				bad.Args = chaos.RawArgs(`{"delya":1}`)
+				if _, err := fault.Build(bad); err == nil || !strings.Contains(err.Error(), `"delya"`) || !strings.HasPrefix(err.Error(), k.Name+": ") {
+					t.Errorf("got %v", err)
+				}
+			})
+			t.Run("parameters that are none are refused", func(t *testing.T) {
+				for _, args := range []string{`[]`, `7`, `{} {}`, `{`, `"x"`} {
+					bad := r
+					bad.Args = chaos.RawArgs(args)
+					if _, err := fault.Build(bad); err == nil {
+						t.Errorf("%s is taken", args)
+					}
+				}
+			})
+			t.Run("without victims there is none", func(t *testing.T) {
+				bad := r
+				bad.Links, bad.Instances = nil, nil
+				if _, err := fault.Build(bad); err == nil {
+					t.Error("a fault without victims was built")
+				}
+			})
+			t.Run("lift without inject is harmless", func(t *testing.T) {
+				s := newFake()
+				for range 2 {
+					if err := build(r).Lift(t.Context(), s); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for in, st := range s.states {
+					if st.Phase != deploy.Running || !st.Ready || st.Held || st.Starts != 1 {
+						t.Errorf("%s is %+v", in, st)
+					}
+				}
+				if len(s.rules) > 0 {
+					t.Errorf("rules are left: %v", s.rules)
+				}
+			})
+			t.Run("another process lifts it, twice", func(t *testing.T) {
+				s := newFake()
+				if err := build(r).Inject(t.Context(), wrapped{s}); err != nil {
+					t.Fatal(err)
+				}
+				if len(s.calls) == 0 {
+					t.Fatal("injecting did nothing")
+				}
+				for range 2 {
+					if err := build(journalled(t, r)).Lift(t.Context(), wrapped{s}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for in, st := range s.states {
+					if st.Phase != deploy.Running || !st.Ready || st.Held {
+						t.Errorf("after the lift, %s is %+v", in, st)
+					}
+				}
+				if len(s.rules) > 0 {
+					t.Errorf("rules are left: %v", s.rules)
+				}
+			})
+			t.Run("an engine without the power says so before any harm", func(t *testing.T) {
+				s := &bare{}
+				if err := fault.Supported(r, s); !errors.Is(err, errors.ErrUnsupported) {
+					t.Errorf("supported: %v", err)
+				}
+				f := build(r)
+				if err := f.Inject(t.Context(), s); !errors.Is(err, errors.ErrUnsupported) {
+					t.Errorf("inject: %v", err)
+				}
+				if err := f.Lift(t.Context(), s); !errors.Is(err, errors.ErrUnsupported) {
+					t.Errorf("lift: %v", err)
+				}
+			})
+			t.Run("an engine with the powers is taken, behind wrappers too", func(t *testing.T) {
+				if err := fault.Supported(r, wrapped{wrapped{newFake()}}); err != nil {
+					t.Error(err)
+				}
+			})
+			t.Run("it is what an experiment may ask for", func(t *testing.T) {
+				spec := chaos.Spec{Action: k.Name, Selector: chaos.Selector{Services: []string{"front"}}, Args: []byte(samples[k.Name])}
+				target := &chaos.Selector{Services: []string{"back"}}
+				with, without := spec, spec
+				with.Target = target
+				okWith, okWithout := fault.Check(with), fault.Check(without)
+				if k.On == "edges" && (okWith != nil || okWithout == nil) || k.On == "instances" && (okWith == nil || okWithout != nil) {
+					t.Errorf("with a target: %v; without: %v", okWith, okWithout)
+				}
+				odd := with
+				if k.On == "instances" {
+					odd = without
+				}
+				odd.Direction = "sideways"
+				if err := fault.Check(odd); err == nil {
+					t.Error("a direction that is none is taken")
+				}
+			})
+		})
+	}
+}
+
+// A half power is none: what cannot be undone is not begun.
+func TestSupportedNeedsWhatLiftingNeeds(t *testing.T) {
+	for _, action := range []string{"kill", "stop"} {
+		r := chaos.Resolved{ID: "x/1", Action: action, Instances: []string{"back-1"}}
+		s := struct {
+			deploy.System
+			deploy.Killer
+			deploy.Stopper
+			deploy.Inspector
+		}{&bare{}, newFake(), newFake(), newFake()}
+		if err := fault.Supported(r, s); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "Holder") {
+			t.Errorf("%s: got %v, want that the Holder is missing", action, err)
+		}
+	}
+}
+
+func TestKinds(t *testing.T) {
+	kinds := fault.Kinds()
+	if !slices.IsSortedFunc(kinds, func(a, b fault.Kind) int { return strings.Compare(a.Name, b.Name) }) || len(kinds) < 6 {
+		t.Errorf("got %d kinds, want all of them by name", len(kinds))
+	}
+	b, err := json.Marshal(kinds)
+	if err != nil || !strings.Contains(string(b), `"needs":"Killer, Inspector, Holder"`) {
+		t.Errorf("%v: %s", err, b)
+	}
+}
+
+func TestUnknownAction(t *testing.T) {
+	want := `unknown fault "explode" (want one of kill, `
+	_, build := fault.Build(chaos.Resolved{Action: "explode"})
+	for what, err := range map[string]error{
+		"build": build, "check": fault.Check(chaos.Spec{Action: "explode"}), "supported": fault.Supported(chaos.Resolved{Action: "explode"}, newFake()),
+	} {
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s…", what, err, want)
+		}
+	}
+}
+
+func TestBadParameters(t *testing.T) {
+	edge := []topology.Link{{From: "front-1", To: "back-1"}}
+	for _, c := range []struct {
+		action, args, direction, want string
+	}{
+		{"latency", ``, "", "delay.latency must be more than 0"},
+		{"latency", `{"delay":{"latency":"-1s"}}`, "", "delay.latency must be more than 0"},
+		{"latency", `{"delay":{"latency":"1h"}}`, "", "at most 10m0s"},
+		{"latency", `{"delay":{"latency":"soon"}}`, "", "soon"},
+		{"latency", `{"delay":{"latency":300}}`, "", "cannot unmarshal"},
+		{"latency", `{"delay":{"latency":"1s","jitter":"2s"}}`, "", "delay.jitter must be between 0 and delay.latency"},
+		{"latency", `{"delay":{"latency":"1s","jitter":"-1s"}}`, "", "delay.jitter"},
+		{"latency", `{"delay":{"latency":"1s","correlation":101}}`, "", "delay.correlation"},
+		{"latency", `{"delay":{"latency":"1s","distribution":"zipf"}}`, "", `unknown delay.distribution "zipf"`},
+		{"latency", `{"delay":{"latency":"1s"}}`, "up", `unknown direction "up"`},
+		{"partition", ``, "up", `unknown direction "up"`},
+		{"reset", `{"probability":0}`, "", "probability must be"},
+		{"reset", `{"probability":1.1}`, "", "probability must be"},
+		{"reset", ``, "to", "a reset has no direction"},
+	} {
+		r := chaos.Resolved{ID: "x/1", Action: c.action, Links: edge, Args: chaos.RawArgs(c.args), Direction: deploy.Direction(c.direction)}
+		if _, err := fault.Build(r); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %s %s: got %v, want %s", c.action, c.args, c.direction, err, c.want)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package fault_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/chaos/fault"
+	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/observability/collector"
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+func onEdge(t *testing.T, action, args string, direction deploy.Direction) chaos.Fault {
+	t.Helper()
+	f, err := fault.Build(chaos.Resolved{ID: "x/1", Action: action, Links: shop().LinksOf(shop().Edges[1]), Args: chaos.RawArgs(args), Direction: direction, Seed: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestRules(t *testing.T) {
+	links := shop().LinksOf(shop().Edges[1])
+	for _, c := range []struct {
+		action, args string
+		direction    deploy.Direction
+		want         string // direction, kind, arguments
+	}{
+		{"latency", samples["latency"], "", `both latency {"latency":"300ms","jitter":"50ms"}`},
+		{"latency", samples["latency"], deploy.From, `from latency {"latency":"300ms","jitter":"50ms"}`},
+		{"partition", "", "", "both partition "},
+		{"partition", "", deploy.To, "to partition "},
+		{"reset", "", "", `both reset {"probability":1}`},
+		{"reset", `{"probability":0.25}`, deploy.Both, `both reset {"probability":0.25}`},
+	} {
+		s := newFake()
+		f := onEdge(t, c.action, c.args, c.direction)
+		if err := f.Inject(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		if len(s.rules) != 1 {
+			t.Fatalf("%s: %d rules", c.action, len(s.rules))
+		}
+		r := s.rules[0]
+		if got := fmt.Sprintf("%s %s %s", r.Direction, r.Kind, r.Args); got != c.want || r.ID != "x/1" || r.Seed != 7 || r.TTL < topology.Duration(time.Second) || len(r.Links) != len(links) {
+			t.Errorf("%s: got %+v, want %s", c.action, r, c.want)
+		}
+	}
+}
+
+func TestLiftReadsBack(t *testing.T) {
+	f := onEdge(t, "partition", "", "")
+	s := newFake()
+	if err := f.Inject(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	s.sticky = true
+	if err := f.Lift(t.Context(), s); err == nil || !strings.Contains(err.Error(), "still has the rule") {
+		t.Errorf("a rule that stayed: got %v", err)
+	}
+	for _, call := range []string{"unshape x/1", "rules"} {
+		s := newFake()
+		s.refuse[call] = errBroken
+		if err := f.Lift(t.Context(), s); !errors.Is(err, errBroken) {
+			t.Errorf("%s fails: got %v", call, err)
+		}
+	}
+}
+
+// The probes see what is there, not what should be.
+func TestEdgeProbes(t *testing.T) {
+	late := func(c net.Conn) {
+		// The test's clock is this wait itself: a floor, which no busy machine
+		// can break.
+		if _, err := c.Read(make([]byte, 64)); err == nil {
+			<-time.After(400 * time.Millisecond)
+			_, _ = c.Write([]byte("N"))
+		}
+		c.Close()
+	}
+	slow := `{"delay":{"latency":"300ms"}}`
+	for _, c := range []struct {
+		name, action, args string
+		serve              func(net.Conn)
+		injected           bool
+		ok                 bool
+	}{
+		{"slow as asked", "latency", slow, late, true, true},
+		{"not slow at all", "latency", `{"delay":{"latency":"1m"}}`, answers, true, false},
+		{"still slow", "latency", slow, late, false, false},
+		{"silent as asked", "partition", "", keepsSilent, true, true},
+		{"not silent", "partition", "", answers, true, false},
+		{"reset is not silence", "partition", "", resets, true, false},
+		{"answers again", "partition", "", answers, false, true},
+		{"hung up politely is not reset", "reset", "", func(c net.Conn) { _, _ = c.Read(make([]byte, 64)); c.Close() }, true, false},
+		{"reset as asked", "reset", "", resets, true, true},
+		{"not reset", "reset", "", answers, true, false},
+		{"reset sometimes is not never", "reset", `{"probability":0.9}`, answers, true, false},
+		{"answers after resets", "reset", "", answers, false, true},
+		{"still reset", "reset", "", resets, false, false},
+	} {
+		t.Run(c.action+"/"+c.name, func(t *testing.T) {
+			s := newFake()
+			s.address = listen(t, c.serve)
+			saw, err := onEdge(t, c.action, c.args, "").(chaos.Prober).Probe(t.Context(), s, c.injected)
+			if (err == nil) != c.ok {
+				t.Errorf("saw %q, %v", saw, err)
+			}
+			if c.ok && saw == "" {
+				t.Error("it does not say what it saw")
+			}
+		})
+	}
+}
+
+func TestProbeWithoutAnAddress(t *testing.T) {
+	for _, k := range fault.Kinds() {
+		if k.On != "edges" {
+			continue
+		}
+		for _, injected := range []bool{true, false} {
+			if saw, err := onEdge(t, k.Name, samples[k.Name], "").(chaos.Prober).Probe(t.Context(), newFake(), injected); err == nil {
+				t.Errorf("%s (injected %t): saw %q where nobody is", k.Name, injected, saw)
+			}
+		}
+	}
+}
+
+func TestMetByCallsOverTheLinks(t *testing.T) {
+	at := time.Now()
+	span := func(from, to string, took time.Duration, failed bool) collector.Span {
+		return collector.Span{Instance: from, PeerInstance: to, Start: at, End: at.Add(took), Error: failed}
+	}
+	for _, c := range []struct {
+		action string
+		span   collector.Span
+		met    bool
+	}{
+		{"partition", span("front-1", "back-1", time.Second, true), true},
+		{"partition", span("front-1", "back-2", 0, false), false},
+		{"partition", span("back-1", "front-1", 0, true), false},
+		{"partition", span("back-1", "db-1", 0, true), false},
+		{"reset", span("front-1", "back-2", 0, true), true},
+		{"reset", span("front-1", "back-2", 0, false), false},
+		{"latency", span("front-1", "back-1", 250*time.Millisecond, false), true}, // 300 ms less 50 ms of jitter
+		{"latency", span("front-1", "back-1", 249*time.Millisecond, false), false},
+		{"latency", span("front-1", "back-1", time.Millisecond, true), true},
+		{"latency", span("back-1", "db-1", time.Second, true), false},
+	} {
+		if f := onEdge(t, c.action, samples[c.action], "").(chaos.Witnessed); f.Met(c.span) != c.met {
+			t.Errorf("%s: %+v: met %t", c.action, c.span, !c.met)
+		}
+	}
+}

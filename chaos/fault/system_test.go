@@ -1,0 +1,213 @@
+package fault_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+// shop is a small system on paper: front calls back, back keeps data in db.
+func shop() topology.System {
+	return topology.System{Name: "small", Zones: []string{"a", "b"}, Services: []topology.Service{
+		{Name: "front", Replicas: 1, Protocol: topology.HTTP},
+		{Name: "back", Replicas: 2, Protocol: topology.GRPC},
+		{Name: "db", Replicas: 1, Protocol: topology.Postgres},
+	}, Edges: []topology.Edge{
+		{From: topology.Loader, To: "front", Protocol: topology.HTTP},
+		{From: "front", To: "back", Protocol: topology.GRPC},
+		{From: "back", To: "db", Protocol: topology.Postgres},
+	}}
+}
+
+// A bare system has an address for each link, and no power.
+type bare struct{ address string }
+
+func (b *bare) Topology() topology.System { return shop() }
+func (b *bare) Address(caller, callee string) (string, error) {
+	if b.address == "" {
+		return "", fmt.Errorf("nobody is at %s", callee)
+	}
+	return b.address, nil
+}
+func (b *bare) Down(context.Context) error { return nil }
+
+// A fake has every power and remembers how it was used.
+type fake struct {
+	bare
+	mu     sync.Mutex
+	calls  []string
+	states map[string]*deploy.State
+	rules  []deploy.Rule
+	refuse map[string]error // by call
+	sticky bool             // rules stay, whatever is asked
+}
+
+func newFake() *fake {
+	f := &fake{states: map[string]*deploy.State{}, refuse: map[string]error{}}
+	for _, in := range shop().Instances() {
+		f.states[in.Name] = &deploy.State{Phase: deploy.Running, PID: 1, Starts: 1, Ready: true}
+	}
+	return f
+}
+
+// do remembers a call and changes the state of an instance.
+func (f *fake) do(what, instance string, change func(*deploy.State)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	call := what + " " + instance
+	f.calls = append(f.calls, call)
+	if err := f.refuse[call]; err != nil {
+		return err
+	}
+	st, ok := f.states[instance]
+	if !ok {
+		return fmt.Errorf("no instance %s", instance)
+	}
+	change(st)
+	return nil
+}
+
+func (f *fake) Inspect(_ context.Context, in string) (deploy.State, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	st, ok := f.states[in]
+	if !ok {
+		return deploy.State{}, fmt.Errorf("no instance %s", in)
+	}
+	return *st, nil
+}
+
+// end is a death: whoever is not held is started again at once.
+func end(st *deploy.State) {
+	if st.Held {
+		st.Phase, st.Ready, st.PID = deploy.Down, false, 0
+		return
+	}
+	st.Starts++
+}
+
+func (f *fake) Kill(_ context.Context, in string) error { return f.do("kill", in, end) }
+func (f *fake) Stop(_ context.Context, in string) error { return f.do("stop", in, end) }
+func (f *fake) Pause(_ context.Context, in string) error {
+	return f.do("pause", in, func(st *deploy.State) { st.Phase, st.Ready = deploy.Paused, false })
+}
+func (f *fake) Resume(_ context.Context, in string) error {
+	return f.do("resume", in, func(st *deploy.State) { st.Phase, st.Ready = deploy.Running, true })
+}
+func (f *fake) Hold(_ context.Context, in string) error {
+	return f.do("hold", in, func(st *deploy.State) { st.Held = true })
+}
+func (f *fake) Release(_ context.Context, in string) error {
+	return f.do("release", in, func(st *deploy.State) {
+		st.Held = false
+		if st.Phase == deploy.Down {
+			st.Phase, st.Ready = deploy.Running, true
+			st.Starts++
+		}
+	})
+}
+
+func (f *fake) Shape(_ context.Context, r deploy.Rule) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, "shape "+r.ID)
+	f.rules = append(slices.DeleteFunc(f.rules, func(o deploy.Rule) bool { return o.ID == r.ID }), r)
+	return f.refuse["shape "+r.ID]
+}
+
+func (f *fake) Unshape(_ context.Context, id string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, "unshape "+id)
+	if !f.sticky {
+		f.rules = slices.DeleteFunc(f.rules, func(o deploy.Rule) bool { return o.ID == id })
+	}
+	return f.refuse["unshape "+id]
+}
+
+func (f *fake) Rules(context.Context) ([]deploy.Rule, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.rules), f.refuse["rules"]
+}
+
+// wrapped is a system behind another one.
+type wrapped struct{ deploy.System }
+
+func (w wrapped) Unwrap() deploy.System { return w.System }
+
+// listen serves connections until the test ends.
+func listen(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var open []net.Conn
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			open = append(open, c)
+			mu.Unlock()
+			all.Go(func() { serve(c) })
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		mu.Lock()
+		for _, c := range open {
+			c.Close()
+		}
+		mu.Unlock()
+		all.Wait()
+	})
+	return l.Addr().String()
+}
+
+// The ways in which a callee may treat a ping.
+func answers(c net.Conn) {
+	defer c.Close()
+	if _, err := c.Read(make([]byte, 64)); err == nil {
+		_, _ = c.Write([]byte("N"))
+	}
+}
+
+func keepsSilent(c net.Conn) { _, _ = io.Copy(io.Discard, c); c.Close() }
+
+func resets(c net.Conn) {
+	_ = c.(*net.TCPConn).SetLinger(0)
+	_, _ = c.Read(make([]byte, 64))
+	c.Close()
+}
+
+// journalled is a resolved harm as another process reads it from the journal.
+func journalled(t *testing.T, r chaos.Resolved) chaos.Resolved {
+	t.Helper()
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back chaos.Resolved
+	if err := json.Unmarshal(b, &back); err != nil {
+		t.Fatal(err)
+	}
+	return back
+}
+
+var errBroken = errors.New("broken")
