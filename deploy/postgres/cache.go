@@ -92,6 +92,14 @@ func lock(ctx context.Context, dir, name string, waiting func()) (release func()
 	}
 }
 
+// another is what helps where the cache cannot be written.
+const another = "set BEDLAM_CACHE to a folder that you may write"
+
+// readOnly reports whether err says that we may not write there.
+func readOnly(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS)
+}
+
 // build makes the folder dir out of nothing: fill gets an empty folder beside
 // it, which takes dir's name only when fill is done. What is there already is
 // left alone. The caller holds the lock: what an earlier maker left is scrap.

@@ -2,16 +2,13 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // Oldest is the oldest major version that Bedlam runs on: the first whose
@@ -94,8 +91,8 @@ func (f *finder) find(ctx context.Context, from []Source) (*Install, error) {
 		}
 		tried = append(tried, fmt.Sprintf("%s: %s", s.name, oneLine(err)))
 		hint := s.hint
-		if s.name != System && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
-			hint = "set BEDLAM_CACHE to a folder that you may write"
+		if s.name != System && readOnly(err) {
+			hint = another
 		}
 		if !slices.Contains(hints, hint) {
 			hints = append(hints, hint)

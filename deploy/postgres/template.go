@@ -34,6 +34,9 @@ func (i *Install) template(ctx context.Context, cache string) (string, error) {
 		return dir, nil
 	}
 	release, err := lock(ctx, parent, name, nil)
+	if readOnly(err) {
+		return "", fmt.Errorf("%w: %s", err, another)
+	}
 	if err != nil {
 		return "", err
 	}
