@@ -1,0 +1,159 @@
+package experiments_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/chaos/experiments"
+	"github.com/bedlamlab/bedlam/services"
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+// good is an experiment with a line for everything, so that each bad one is it
+// with one line changed.
+const good = `title: T
+description: D
+tags: [mine]
+steady-state-hypothesis:
+  title: H
+  probes:
+    - {name: goodput, arguments: {phase: after, class: checkout}, tolerance: [0.9, 1]}
+    - {name: amplification, arguments: {edge: payment->bank}, tolerance: [1, 2]}
+method:
+  - {name: N, action: latency, selector: {services: [payment]}, target: {services: [bank]}, mode: fixed, value: 1,
+     direction: from, at: 1s, duration: 2s, share: 60, delay: {latency: 300ms}}
+  - {action: kill, selector: {instances: [payment-1], zones: [a]}, hold: true}
+rollbacks: []
+abort: 0.5
+`
+
+func TestGood(t *testing.T) {
+	e, err := experiments.Parse("some/dir/mine.v2.yaml", []byte(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Name != "mine.v2" || e.Title != "T" || e.Description != "D" || e.Abort != 0.5 || len(e.Method) != 2 || len(e.Hypothesis.Limits) != 2 {
+		t.Errorf("got %+v", e)
+	}
+	s := e.Method[0]
+	if s.Action != "latency" || s.Mode != chaos.Fixed || s.Value != 1 || s.Direction != "from" || s.At != topology.Duration(1e9) || s.Duration != topology.Duration(2e9) || s.Share != 60 || string(s.Args) != `{"delay":{"latency":"300ms"}}` {
+		t.Errorf("got %+v, %s", s, s.Args)
+	}
+	if k := e.Method[1]; k.Mode != chaos.One || k.Share != 50 || k.Target != nil || string(k.Args) != `{"hold":true}` {
+		t.Errorf("got %+v, %s; want one of at most half", k, k.Args)
+	}
+	if l := e.Hypothesis.Limits[0]; l != (chaos.Limit{Metric: "goodput", Phase: "after", Class: "checkout", Min: 0.9, Max: 1}) {
+		t.Errorf("got %+v", l)
+	}
+	if l := e.Hypothesis.Limits[1]; l.Phase != "fault" || l.Edge != "payment->bank" {
+		t.Errorf("got %+v", l)
+	}
+	if err := experiments.Fit(e, services.Shop()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBad(t *testing.T) {
+	for _, c := range []struct{ name, old, new, want string }{
+		{"a misspelt key", "abort: 0.5", "aborts: 0.5", `x.yaml:14: unknown key "aborts" in an experiment (want abort, description, method, rollbacks, steady-state-hypothesis, tags, title)`},
+		{"a key twice", "abort: 0.5", "abort: 0.5\nabort: 0.6", `x.yaml:15: key "abort" stands twice in an experiment`},
+		{"a misspelt key of the hypothesis", "  title: H", "  titel: H", `x.yaml:5: unknown key "titel" in steady-state-hypothesis (want probes, title)`},
+		{"a misspelt key of a probe", "tolerance: [0.9, 1]", "tolerances: [0.9, 1]", `x.yaml:7: unknown key "tolerances" in a probe (want arguments, name, tolerance)`},
+		{"a misspelt argument of a probe", "phase: after", "fase: after", `x.yaml:7: unknown key "fase" in a probe's arguments (want class, edge, phase)`},
+		{"a misspelt key of a selector", "zones: [a]", "zone: [a]", `x.yaml:12: unknown key "zone" in a selector (want instances, services, zones)`},
+		{"a misspelt parameter", "hold: true", "holt: true", `x.yaml:12: kill: unknown field "holt"`},
+		{"a misspelt parameter inside", "{latency: 300ms}", "{latncy: 300ms}", `x.yaml:11: latency: unknown field "latncy"`},
+		{"an unknown fault", "action: kill", "action: explode", `x.yaml:12: unknown fault "explode" (want one of kill, latency, partition, pause, reset, stop)`},
+		{"an unknown probe", "name: goodput", "name: happiness", `x.yaml:7: unknown probe "happiness" (want one of goodput, failed, degraded, lost, p50, p90, p99, p99.9, amplification, recovery)`},
+		{"an unknown phase", "phase: after", "phase: later", `x.yaml:7: unknown phase "later" (want baseline, fault or after)`},
+		{"an unknown class", "class: checkout", "class: wish", `x.yaml:7: unknown class "wish" (want one of home, product, cart-add, cart-read, checkout, order)`},
+		{"an edge where none is looked at", "class: checkout", "edge: a->b", `x.yaml:7: goodput is no metric of an edge: only amplification takes one`},
+		{"a class where none is looked at", "edge: payment->bank", "class: checkout", `x.yaml:8: amplification takes no class`},
+		{"a phase where none is looked at", "name: goodput, arguments: {phase: after, class: checkout}", "name: recovery, arguments: {phase: after}", `x.yaml:7: recovery takes no phase: it is the time after the lift`},
+		{"one bound", "[0.9, 1]", "[0.9]", `x.yaml:7: tolerance must be [least, most], both included and finite`},
+		{"bounds the wrong way round", "[0.9, 1]", "[1, 0.9]", `x.yaml:7: tolerance must be [least, most], both included and finite`},
+		{"a bound that is none", "[0.9, 1]", "[.nan, 1]", `x.yaml:7: tolerance must be [least, most], both included and finite`},
+		{"a bound without end", "[0.9, 1]", "[0.9, .inf]", `x.yaml:7: tolerance must be [least, most], both included and finite`},
+		{"bounds in words", "[0.9, 1]", "[most, all]", "x.yaml:7: cannot unmarshal !!str `most` into float64"},
+		{"a bad duration", "duration: 2s", "duration: soon", `x.yaml:11: time: invalid duration "soon"`},
+		{"a duration without a unit", "duration: 2s", "duration: 2", `x.yaml:11: time: missing unit in duration "2"`},
+		{"a negative time", "at: 1s", "at: -1s", `x.yaml:10: at and duration cannot be negative`},
+		{"a negative duration", "duration: 2s", "duration: -2s", `x.yaml:10: at and duration cannot be negative`},
+		{"hours", "duration: 2s", "duration: 60m", `x.yaml:10: the step ends after 1h0m1s, the longest is 1h`},
+		{"a share of nothing", "share: 60", "share: 0", `x.yaml:10: share is 0, want percent from 1 to 100`},
+		{"a share of more than all", "share: 60", "share: 101", `x.yaml:10: share is 101, want percent from 1 to 100`},
+		{"an unknown mode", "mode: fixed", "mode: some", `x.yaml:10: unknown mode "some" (want one, all, fixed or fixed-percent)`},
+		{"a mode that takes no value", "mode: fixed", "mode: all", `x.yaml:10: mode all takes no value`},
+		{"a mode that needs a value", "value: 1,", "", `x.yaml:10: mode fixed needs a value of at least 1`},
+		{"more than a hundred percent", "mode: fixed, value: 1", "mode: fixed-percent, value: 101", `x.yaml:10: mode fixed-percent needs a value from 1 to 100`},
+		{"an unknown direction", "direction: from", "direction: up", `x.yaml:10: latency: unknown direction "up" (want to, from or both)`},
+		{"a direction of an instance", "hold: true", "direction: to", `x.yaml:12: kill harms instances: it takes no direction`},
+		{"a target of an instance", "hold: true", "target: {services: [bank]}", `x.yaml:12: kill harms instances: it takes a selector and no target`},
+		{"an edge without a target", "target: {services: [bank]}, ", "", `x.yaml:10: latency harms edges: it needs a target (the callees) beside its selector (the callers)`},
+		{"no selector", "selector: {instances: [payment-1], zones: [a]}, ", "", `x.yaml:12: kill has no selector: nothing is harmed unless it is named`},
+		{"an empty selector", "{instances: [payment-1], zones: [a]}", "{}", `x.yaml:12: an empty selector would harm everything: name services, instances or zones`},
+		{"an empty list of services", "{services: [bank]}", "{services: []}", `x.yaml:10: an empty selector would harm everything: name services, instances or zones`},
+		{"no action", "action: kill, ", "", `x.yaml:12: the step has no action`},
+		{"no title", "title: T\n", "", `x.yaml:1: the experiment has no title`},
+		{"no probes", "  probes:", "  probes: []\ndescription2:", `x.yaml:7: unknown key "description2" in an experiment (want abort, description, method, rollbacks, steady-state-hypothesis, tags, title)`},
+		{"an abort limit of all", "abort: 0.5", "abort: 1", `x.yaml:1: abort is 1, want a share from 0 to less than 1`},
+		{"an abort limit that is none", "abort: 0.5", "abort: .nan", `x.yaml:1: abort is NaN, want a share from 0 to less than 1`},
+		{"an abort limit in words", "abort: 0.5", "abort: half", "x.yaml:14: cannot unmarshal !!str `half` into float64"},
+		{"rollbacks", "rollbacks: []", "rollbacks: [{action: heal}]", `x.yaml:13: rollbacks are not written down here: every fault is lifted, always; leave the list empty`},
+		{"an alias", "description: D\ntags: [mine]", "description: &d D\ntags: [*d]", `x.yaml:1: anchors and aliases are not read here`},
+		{"two documents", "abort: 0.5", "abort: 0.5\n---\ntitle: U", `x.yaml: holds more than one document`},
+		{"a method that is no list", "rollbacks: []\nabort: 0.5", "abort: 0.5\nmethod2: 1", `x.yaml:14: unknown key "method2" in an experiment (want abort, description, method, rollbacks, steady-state-hypothesis, tags, title)`},
+		{"parameters that JSON cannot hold", "hold: true", "hold: .inf", `x.yaml:12: parameters: json: unsupported value: +Inf`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if strings.Count(good, c.old) == 0 {
+				t.Fatalf("the good experiment has no %q", c.old)
+			}
+			_, err := experiments.Parse("x.yaml", []byte(strings.Replace(good, c.old, c.new, 1)))
+			if err == nil || err.Error() != c.want {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestBadWhole(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                        `x.yaml: the file holds no experiment`,
+		"# nothing\n":             `x.yaml: the file holds no experiment`,
+		"---\n":                   `x.yaml:2: an experiment must be a mapping of keys to values`,
+		"[]":                      `x.yaml:1: an experiment must be a mapping of keys to values`,
+		"title: T\n":              `x.yaml:1: the experiment has no method: nothing would be harmed`,
+		"title: T\nmethod: {}\n":  `x.yaml:2: method must be a list`,
+		"title: T\nmethod: [7]\n": `x.yaml:2: a step must be a mapping of keys to values`,
+		"a\x00b":                  `x.yaml: not a text file`,
+		"title: \xff":             `x.yaml: not a text file`,
+		"title: T\n  x: [\n":      `x.yaml: line 2: mapping values are not allowed in this context`,
+		"title: T\nmethod: [{action: kill, selector: {services: [bank]}}]\n": `x.yaml:1: the experiment has no steady-state-hypothesis with probes: nothing could be judged`,
+	} {
+		if _, err := experiments.Parse("x.yaml", []byte(text)); err == nil || err.Error() != want {
+			t.Errorf("%q: got %v, want %s", text, err, want)
+		}
+	}
+}
+
+func TestFit(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{"services: [payment]", "services: [paiment]", `step 1 (latency): shop has no service called "paiment"`},
+		{"instances: [payment-1]", "instances: [payment-9]", `step 2 (kill): shop has no instance called "payment-9"`},
+		{"zones: [a]", "zones: [c]", `step 2 (kill): shop has no zone called "c"`},
+		{"zones: [a]", "zones: [b]", `step 2 (kill): the selector matches no instance`},
+		{"target: {services: [bank]}", "target: {services: [gateway]}", `step 1 (latency): no edge leads from its selector to its target`},
+		{"instances: [payment-1], zones: [a]", "services: [loader]", `step 2 (kill): the load generator is the witness, not a victim: name services`},
+		{"edge: payment->bank", "edge: bank->payment", `the hypothesis limits amplification of edge bank->payment, which shop has not got`},
+	} {
+		e, err := experiments.Parse("x.yaml", []byte(strings.Replace(good, c.old, c.new, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := experiments.Fit(e, services.Shop()); err == nil || err.Error() != "x: "+c.want {
+			t.Errorf("got %v, want %s", err, c.want)
+		}
+	}
+}

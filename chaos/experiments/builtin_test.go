@@ -1,0 +1,130 @@
+package experiments_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/chaos/experiments"
+	"github.com/bedlamlab/bedlam/services"
+)
+
+func all(t *testing.T) []chaos.Experiment {
+	t.Helper()
+	es, err := experiments.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return es
+}
+
+func TestBuiltIn(t *testing.T) {
+	files, err := filepath.Glob("*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	es := all(t)
+	if len(es) != len(files) || len(es) == 0 {
+		t.Errorf("%d experiments of %d files", len(es), len(files))
+	}
+	for _, e := range es {
+		t.Run(e.Name, func(t *testing.T) {
+			if err := experiments.Fit(e, services.Shop()); err != nil {
+				t.Error(err)
+			}
+			if e.Description == "" || e.Hypothesis.Title == "" || len(e.Tags) == 0 {
+				t.Error("it does not say what it is about, what should hold, or to which suite it belongs")
+			}
+			for _, l := range e.Hypothesis.Limits {
+				if !slices.ContainsFunc(chaos.Metrics, func(m chaos.Metric) bool { return m.Name == l.Metric }) {
+					t.Errorf("unknown metric %q", l.Metric)
+				}
+			}
+			// A shop that is not judged after the fault could stay broken.
+			if !slices.ContainsFunc(e.Hypothesis.Limits, func(l chaos.Limit) bool { return l.Phase == "after" || l.Metric == "recovery" }) {
+				t.Error("no limit speaks of the time after the fault")
+			}
+			if e.Abort <= 0 && e.Name != "shop-postgres-killed" { // whose outage is the point
+				t.Error("it never aborts")
+			}
+		})
+	}
+}
+
+func TestSuites(t *testing.T) {
+	suites, err := experiments.Suites()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"default", "smoke"} {
+		if !slices.Contains(suites, want) {
+			t.Errorf("no suite %s in %q", want, suites)
+		}
+	}
+	if !slices.IsSorted(suites) || len(slices.Compact(slices.Clone(suites))) != len(suites) {
+		t.Errorf("%q: want each once, sorted", suites)
+	}
+}
+
+func TestFind(t *testing.T) {
+	name := func(e chaos.Experiment) string { return e.Name }
+	find := func(words ...string) string {
+		es, err := experiments.Find(words)
+		if err != nil {
+			return err.Error()
+		}
+		var names []string
+		for _, e := range es {
+			names = append(names, name(e))
+		}
+		return strings.Join(names, " ")
+	}
+	mine := filepath.Join(t.TempDir(), "mine.yml")
+	b, err := os.ReadFile("recommend-down.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(mine, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := find("recommend-down"); got != "recommend-down" {
+		t.Error(got)
+	}
+	if got := find("recommend-down", "recommend-down", "smoke"); strings.Count(got, "recommend-down") != 1 || !strings.HasPrefix(got, "recommend-down ") {
+		t.Errorf("%s: want it once, first, and the suite after it", got)
+	}
+	if got := find(mine, "recommend-down"); got != "mine recommend-down" {
+		t.Error(got)
+	}
+	for _, c := range [][]string{{"nonsense"}, {""}, {"./none.yaml"}, {}} {
+		if es, err := experiments.Find(c); err == nil {
+			t.Errorf("%q found %d experiments", c, len(es))
+		}
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, b []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for path, want := range map[string]string{
+		filepath.Join(dir, "none.yaml"): "no such file",
+		dir:                             "not a regular file",
+		write("empty.yaml", nil):        "the file is empty",
+		write("huge.yaml", make([]byte, 1<<20+1)):    "an experiment has at most",
+		write("binary.yaml", []byte("\x7fELF\x00")):  "not a text file",
+		write("latin1.yaml", []byte("title: \xe9t")): "not a text file",
+	} {
+		if _, err := experiments.Load(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: got %v, want %s", filepath.Base(path), err, want)
+		}
+	}
+}
