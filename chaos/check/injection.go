@@ -1,9 +1,10 @@
 package check
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -181,14 +182,37 @@ func witnesses(v *view) (byFault map[string]int, all int) {
 // words says a fault with its arguments.
 func words(r chaos.Resolved) string {
 	text := r.Action
-	var args bytes.Buffer
-	if len(r.Args) > 0 && string(r.Args) != "null" && json.Compact(&args, r.Args) == nil {
-		text += " " + strings.NewReplacer(`"`, "", ":", ": ", ",", ", ").Replace(args.String())
+	var args any
+	if len(r.Args) > 0 && json.Unmarshal(r.Args, &args) == nil {
+		if leaves := flat("", args); len(leaves) > 0 {
+			text += " (" + strings.Join(leaves, ", ") + ")"
+		}
 	}
 	if r.Duration > 0 {
 		text += fmt.Sprintf(" for %s", r.Duration)
 	}
 	return text
+}
+
+// flat says the leaves of a value, each with its own key; a switch that is on
+// is its key alone.
+func flat(key string, v any) []string {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case bool:
+		if v {
+			return []string{key}
+		}
+		return []string{"no " + key}
+	case map[string]any:
+		var all []string
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			all = append(all, flat(k, v[k])...)
+		}
+		return all
+	}
+	return []string{strings.TrimSpace(fmt.Sprintf("%s %v", key, v))}
 }
 
 func unique(names []string) []string {
