@@ -12,9 +12,10 @@ import (
 func benchCommand() *cobra.Command {
 	var o bedlam.Options
 	c := &cobra.Command{
-		Use:   "bench",
-		Short: "Measure the shop: start, memory, the rate that it holds",
-		Args:  noArgs,
+		Use:     "bench",
+		Short:   "Measure the shop: start, memory, the rate that it holds",
+		Example: "  bedlam bench",
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			p := newProgress(os.Stderr)
 			o.Observe = p.show

@@ -14,10 +14,11 @@ import (
 
 func healCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "heal",
-		Short: "Put right what earlier runs left when they were cut short",
-		Long:  "Lifts faults, ends processes and removes folders of runs whose own process is gone.\nRuns that are alive are left alone. Every command that starts something heals first.",
-		Args:  noArgs,
+		Use:     "heal",
+		Short:   "Put right what earlier runs left when they were cut short",
+		Example: "  bedlam heal",
+		Long:    "Lifts faults, ends processes and removes folders of runs whose own process is gone.\nRuns that are alive are left alone. Every command that starts something heals first.",
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			healed := 0
 			err := bedlam.Heal(c.Context(), func(text string) { healed++; fmt.Println(text) })
@@ -31,9 +32,10 @@ func healCommand() *cobra.Command {
 
 func doctorCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "doctor",
-		Short: "Say what this machine can do, what is missing and what would give it",
-		Args:  noArgs,
+		Use:     "doctor",
+		Short:   "Say what this machine can do, what is missing and what would give it",
+		Example: "  bedlam doctor",
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			bad := false
 			for _, f := range bedlam.Doctor(c.Context()) {
@@ -58,9 +60,10 @@ func doctorCommand() *cobra.Command {
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  noArgs,
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  bedlam version",
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			fmt.Printf("bedlam %s %s %s/%s\n", bedlam.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return nil

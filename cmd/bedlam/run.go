@@ -72,10 +72,11 @@ func judgeCommand(code *int) *cobra.Command {
 
 func reportCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "report DIR",
-		Short: "Print the report of a judged run",
-		Long:  "Prints what the run's judgement said (report.txt), and where the other reports are.",
-		Args:  args(1, 1, "one folder"),
+		Use:     "report DIR",
+		Short:   "Print the report of a judged run",
+		Long:    "Prints what the run's judgement said (report.txt), and where the other reports are.",
+		Example: "  bedlam report runs/2026-01-31T10-15-04-seed7",
+		Args:    args(1, 1, "one folder"),
 		RunE: func(_ *cobra.Command, words []string) error {
 			text, files, err := bedlam.Reports(words[0])
 			if err != nil {
