@@ -164,11 +164,7 @@ func (a apt) unpack(ctx context.Context, dir string, packages []string) error {
 	if _, err := a.run(ctx, debs, "apt-get", append([]string{"download", "-qq"}, packages...)...); err != nil {
 		return err
 	}
-	files, err := filepath.Glob(filepath.Join(debs, "*.deb"))
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
+	for _, file := range matches(debs, "*.deb") {
 		if out, err := exec.CommandContext(ctx, "dpkg-deb", "-x", file, dir).CombinedOutput(); err != nil {
 			return fmt.Errorf("unpacking %s: %w", filepath.Base(file), said(err, out))
 		}

@@ -92,6 +92,16 @@ func lock(ctx context.Context, dir, name string, waiting func()) (release func()
 	}
 }
 
+// matches returns the paths below dir that match pattern; none if dir cannot be
+// read. What dir itself is called does not matter, unlike to [filepath.Glob].
+func matches(dir, pattern string) []string {
+	found, _ := fs.Glob(os.DirFS(dir), pattern) // the patterns are our own: well-formed
+	for i := range found {
+		found[i] = filepath.Join(dir, found[i])
+	}
+	return found
+}
+
 // another is what helps where the cache cannot be written.
 const another = "set BEDLAM_CACHE to a folder that you may write"
 
@@ -107,8 +117,7 @@ func build(dir string, fill func(temp string) error) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	left, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+"-*"))
-	for _, temp := range left {
+	for _, temp := range matches(filepath.Dir(dir), "."+filepath.Base(dir)+"-*") {
 		if err := scrap(temp); err != nil {
 			return fmt.Errorf("cache folder: %w", err)
 		}

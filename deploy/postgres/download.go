@@ -102,9 +102,8 @@ func (f *finder) pull(ctx context.Context, dir string) error {
 // removeLogs removes the log that the library has left open in the folder for
 // temporary files, which it never does; those of other processes stay.
 func removeLogs() {
-	logs, _ := filepath.Glob(filepath.Join(os.TempDir(), "embedded_postgres_log*"))
-	ours, _ := filepath.Glob("/dev/fd/*")
-	for _, log := range logs {
+	ours := matches("/dev/fd", "*")
+	for _, log := range matches(os.TempDir(), "embedded_postgres_log*") {
 		info, err := os.Lstat(log)
 		if err != nil {
 			continue

@@ -36,7 +36,7 @@ func TestPackagesNeedNothingInstalled(t *testing.T) {
 		t.Skip("needs Debian or Ubuntu: there is no apt-get here")
 	}
 	dir := folder(t)
-	cache := filepath.Join(dir, "it's my cache")
+	cache := filepath.Join(dir, "it's my [cache")
 	var said []string
 	in, err := postgres.Find(t.Context(), cache, func(s string) { said = append(said, s) }, postgres.Packages)
 	if err != nil {

@@ -24,10 +24,11 @@ func (f *finder) packages(ctx context.Context) (*Install, error) {
 		}
 	}
 	parent := filepath.Join(f.cache, "packages")
-	prefix := filepath.Join(parent, distribution()+"-"+runtime.GOARCH+"-")
+	prefix := distribution() + "-" + runtime.GOARCH + "-"
+	trees := func() []string { return matches(parent, prefix+"postgresql-*") }
 	// A tree has its name only when it is whole, so that a cache that may only
 	// be read, and not locked, serves.
-	if in := f.kept(ctx, prefix); in != nil {
+	if in := f.kept(ctx, trees()); in != nil {
 		return in, nil
 	}
 	release, err := lock(ctx, parent, "packages", func() { f.progress("waiting for another process that fetches PostgreSQL") })
@@ -35,14 +36,13 @@ func (f *finder) packages(ctx context.Context) (*Install, error) {
 		return nil, err
 	}
 	defer release()
-	if in := f.kept(ctx, prefix); in != nil { // by whoever held the lock
+	if in := f.kept(ctx, trees()); in != nil { // by whoever held the lock
 		return in, nil
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err() // which also ends a tree's trial
 	}
-	broken, _ := filepath.Glob(prefix + "postgresql-*")
-	for _, dir := range broken {
+	for _, dir := range trees() {
 		os.RemoveAll(dir) // half deleted, or its libraries have left the machine
 	}
 	// The machine's own package lists come first: they cost nothing. They may
@@ -52,7 +52,7 @@ func (f *finder) packages(ctx context.Context) (*Install, error) {
 	lists := filepath.Join(f.cache, "apt")
 	for _, private := range []bool{false, true} {
 		var dir string
-		dir, err = f.fetch(ctx, aptIn(lists, private), prefix)
+		dir, err = f.fetch(ctx, aptIn(lists, private), filepath.Join(parent, prefix))
 		if err == nil {
 			os.RemoveAll(lists)
 			return f.unpacked(ctx, dir)
@@ -64,9 +64,8 @@ func (f *finder) packages(ctx context.Context) (*Install, error) {
 	return nil, err // of the lists of our own; the machine's may be missing for good reasons
 }
 
-// kept returns the newest unpacked tree that works, or nil.
-func (f *finder) kept(ctx context.Context, prefix string) *Install {
-	trees, _ := filepath.Glob(prefix + "postgresql-*")
+// kept returns the newest of the unpacked trees that works, or nil.
+func (f *finder) kept(ctx context.Context, trees []string) *Install {
 	slices.SortFunc(trees, func(a, b string) int { return major(b) - major(a) })
 	for _, dir := range trees {
 		if in, err := f.unpacked(ctx, dir); err == nil {
@@ -78,7 +77,7 @@ func (f *finder) kept(ctx context.Context, prefix string) *Install {
 
 // unpacked tries the programs in an unpacked tree.
 func (f *finder) unpacked(ctx context.Context, dir string) (*Install, error) {
-	bins, _ := filepath.Glob(filepath.Join(dir, "usr/lib/postgresql/*/bin"))
+	bins := matches(dir, "usr/lib/postgresql/*/bin")
 	if len(bins) == 0 {
 		return nil, fmt.Errorf("%s holds no PostgreSQL", dir)
 	}
@@ -90,8 +89,7 @@ func (f *finder) unpacked(ctx context.Context, dir string) (*Install, error) {
 func libraries(dir string) string {
 	var path []string
 	for _, pattern := range []string{"usr/lib/*/lib*.so*", "usr/lib/lib*.so*", "lib/*/lib*.so*"} {
-		found, _ := filepath.Glob(filepath.Join(dir, pattern))
-		for _, file := range found {
+		for _, file := range matches(dir, pattern) {
 			if at := filepath.Dir(file); !slices.Contains(path, at) {
 				path = append(path, at)
 			}

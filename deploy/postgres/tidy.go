@@ -18,7 +18,7 @@ import (
 // What a living process is making, whose lock it holds, is left alone.
 func Tidy(cache string) error {
 	// Halves before locks: a maker takes its lock before it begins one.
-	halves, _ := filepath.Glob(filepath.Join(cache, "*", ".?*-*"))
+	halves := matches(cache, "*/.?*-*")
 	var errs []error
 	done := map[string]bool{}
 	for _, half := range halves {
@@ -31,8 +31,7 @@ func Tidy(cache string) error {
 }
 
 func tidy(parent string, halves []string) error {
-	locks, _ := filepath.Glob(filepath.Join(parent, "*.lock"))
-	for _, path := range locks {
+	for _, path := range matches(parent, "*.lock") {
 		f, err := os.OpenFile(path, os.O_RDWR|unix.O_CLOEXEC, 0)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
