@@ -1,8 +1,8 @@
 package process
 
 // TakeBlock takes n ports as Up does.
-func TakeBlock(state string, n int) (ports []int, release func(), err error) {
-	b, err := takeBlock(state, n)
+func TakeBlock(n int) (ports []int, release func(), err error) {
+	b, err := takeBlock(n)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,13 +1,9 @@
 package process
 
 import (
-	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
-	"syscall"
 )
 
 // Ports come in blocks between 20000 and 32000: above the well-known ones and
@@ -20,71 +16,60 @@ const (
 	blockSize = 256
 )
 
-// A block is a row of ports that belongs to this run alone. The lock is the
-// kernel's (flock): it is free again however this process ends.
+// perBlock is what a block has to give: its last port is the claim to it.
+const perBlock = blockSize - 1
+
+// A block is a row of ports that belongs to this run alone. The claim to each
+// is a listener on its last port that nobody is told of: the kernel gives it to
+// one process of this machine, whichever user's, and takes it back however that
+// process ends.
 type block struct {
-	locks []*os.File
-	ports []int
+	claims []net.Listener
+	ports  []int
 }
 
-// takeBlock locks the first row of blocks of which n ports are free: nobody
-// else of this user has locked them, and nobody at all listens on them.
-func takeBlock(state string, n int) (*block, error) {
-	dir := filepath.Join(state, "ports")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("taking a block of ports: %w", err)
-	}
-	size := (n + blockSize - 1) / blockSize * blockSize
-	for base := firstPort; base+size-1 <= lastPort; base += blockSize {
-		b, err := tryBlock(dir, base, size, n)
-		if err != nil {
-			return nil, fmt.Errorf("taking a block of ports: %w", err)
-		}
-		if b != nil {
+// takeBlock claims the first row of blocks of which n ports are free: nobody
+// else has claimed them, and nobody at all listens on them.
+func takeBlock(n int) (*block, error) {
+	blocks := (n + perBlock - 1) / perBlock
+	for base := firstPort; base+blocks*blockSize-1 <= lastPort; base += blockSize {
+		if b := tryBlock(base, blocks, n); b != nil {
 			return b, nil
 		}
 	}
 	return nil, fmt.Errorf("taking a block of ports: no %d free ones in a row between %d and %d", n, firstPort, lastPort)
 }
 
-func tryBlock(dir string, base, size, n int) (*block, error) {
+// tryBlock returns nil if somebody is there.
+func tryBlock(base, blocks, n int) *block {
 	b := &block{}
-	for at := base; at < base+size; at += blockSize {
-		f, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(at)+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	for i := range blocks {
+		claim, err := net.Listen("tcp", loopback(base+i*blockSize+perBlock))
 		if err != nil {
 			b.release()
-			return nil, err
+			return nil
 		}
-		b.locks = append(b.locks, f)
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			b.release()
-			return nil, nil
-		}
-		if err != nil {
-			b.release()
-			return nil, err
-		}
+		b.claims = append(b.claims, claim)
 	}
-	for port := base; port < base+n; port++ {
+	for i := range n {
+		port := base + i/perBlock*blockSize + i%perBlock
 		l, err := net.Listen("tcp", loopback(port))
 		if err != nil {
 			b.release()
-			return nil, nil
+			return nil
 		}
 		l.Close()
 		b.ports = append(b.ports, port)
 	}
-	return b, nil
+	return b
 }
 
-// release gives the block back. The lock files stay: removing one would let
-// two runs lock two files of the same name.
+// release gives the block back.
 func (b *block) release() {
-	for _, f := range b.locks {
-		f.Close()
+	for _, claim := range b.claims {
+		claim.Close()
 	}
-	b.locks = nil
+	b.claims = nil
 }
 
 func loopback(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }

@@ -9,10 +9,9 @@ import (
 )
 
 func TestBlocksDoNotMeet(t *testing.T) {
-	state := t.TempDir()
 	seen := map[int]bool{}
 	for _, n := range []int{1, 90, process.BlockSize, process.BlockSize + 1, 3} {
-		ports, release, err := process.TakeBlock(state, n)
+		ports, release, err := process.TakeBlock(n)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,13 +29,12 @@ func TestBlocksDoNotMeet(t *testing.T) {
 }
 
 func TestBlockIsFreeAgain(t *testing.T) {
-	state := t.TempDir()
-	first, release, err := process.TakeBlock(state, 2)
+	first, release, err := process.TakeBlock(2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	release()
-	again, release, err := process.TakeBlock(state, 2)
+	again, release, err := process.TakeBlock(2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,9 +45,9 @@ func TestBlockIsFreeAgain(t *testing.T) {
 	}
 }
 
-// TestBlockIsInUse has somebody who knows nothing of our locks listen in a block.
+// TestBlockIsInUse has somebody who knows nothing of our claims listen in a block.
 func TestBlockIsInUse(t *testing.T) {
-	ports, release, err := process.TakeBlock(t.TempDir(), 5)
+	ports, release, err := process.TakeBlock(5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +57,7 @@ func TestBlockIsInUse(t *testing.T) {
 		t.Skip("somebody was quicker: ", err)
 	}
 	defer l.Close()
-	other, release, err := process.TakeBlock(t.TempDir(), 5)
+	other, release, err := process.TakeBlock(5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +68,7 @@ func TestBlockIsInUse(t *testing.T) {
 }
 
 func TestTooManyPorts(t *testing.T) {
-	if ports, release, err := process.TakeBlock(t.TempDir(), process.LastPort-process.FirstPort+2); err == nil {
+	if ports, release, err := process.TakeBlock(process.LastPort - process.FirstPort + 2); err == nil {
 		release()
 		t.Errorf("got %d ports", len(ports))
 	}

@@ -29,15 +29,11 @@ import (
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
-	"github.com/bedlamlab/bedlam/deploy/guard"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 )
 
 // Options of an engine. The zero value is good.
 type Options struct {
-	// State is the per-user folder in which runs lock their ports; empty:
-	// [guard.StateDir].
-	State string
 	// Cache keeps PostgreSQL's binaries and templates; empty:
 	// [postgres.CacheDir].
 	Cache string
@@ -79,16 +75,9 @@ func New(o Options) *Engine {
 // Name returns "process".
 func (e *Engine) Name() string { return "process" }
 
-func (e *Engine) folders() (state, cache string, err error) {
-	if state = e.options.State; state == "" {
-		if state, err = guard.StateDir(); err != nil {
-			return "", "", err
-		}
+func (e *Engine) cache() (string, error) {
+	if e.options.Cache != "" {
+		return e.options.Cache, nil
 	}
-	if cache = e.options.Cache; cache == "" {
-		if cache, err = postgres.CacheDir(); err != nil {
-			return "", "", err
-		}
-	}
-	return state, cache, nil
+	return postgres.CacheDir()
 }

@@ -46,7 +46,7 @@ func (e *Engine) Sweep(ctx context.Context, run, scratch string) error {
 	if err := b.clear(ctx, true); err != nil {
 		return fail(err)
 	}
-	if _, cache, err := e.folders(); err == nil { // without them there was no run
+	if cache, err := e.cache(); err == nil { // without one there was no run
 		if err := postgres.Tidy(cache); err != nil {
 			return fail(err)
 		}

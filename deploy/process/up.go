@@ -24,7 +24,7 @@ func (e *Engine) Up(ctx context.Context, p deploy.Plan) (_ deploy.System, err er
 	if err := ready(&p); err != nil {
 		return nil, fail(err)
 	}
-	state, cache, err := e.folders()
+	cache, err := e.cache()
 	if err != nil {
 		return nil, fail(err)
 	}
@@ -32,7 +32,7 @@ func (e *Engine) Up(ctx context.Context, p deploy.Plan) (_ deploy.System, err er
 	if err != nil {
 		return nil, fail(err)
 	}
-	ports, err := takeBlock(state, ports(p.Topology))
+	ports, err := takeBlock(ports(p.Topology))
 	if err != nil {
 		return nil, fail(err)
 	}
