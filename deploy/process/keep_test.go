@@ -44,6 +44,8 @@ func TestStopDrains(t *testing.T) {
 	if err := s.Stop(within(t), "front-1"); err != nil {
 		t.Fatal(err)
 	}
+	// It is told by who waited for it, which may be a moment after it is gone.
+	eventually(t, "its end is told", func() bool { return len(h.of("exited", "front-1")) > 0 })
 	if got := h.of("exited", "front-1"); len(got) != 1 || got[0] != "exit status 0" {
 		t.Errorf("it ended with %q, want its own exit", got)
 	}

@@ -50,10 +50,13 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (_ Proof,
 	for _, left := range p.Left {
 		p.Reasons = append(p.Reasons, "left: "+left)
 	}
+	// It may still be saying what it found when all that it started is gone.
+	rest := time.NewTimer(most - time.Since(struck))
+	defer rest.Stop()
 	select {
 	case <-s.ended:
 		p.Exit = s.run.ProcessState.ExitCode()
-	default:
+	case <-rest.C:
 		p.Reasons = append(p.Reasons, "bedlam itself does not end")
 		p.OK = false
 		return p, nil

@@ -173,6 +173,11 @@ func (s *scene) guard() int {
 // left says what is there of the run, as anybody can see it.
 func (s *scene) left() []string {
 	left := s.watch.left()
+	select {
+	case <-s.ended:
+	default: // dead or not, it has not been reaped
+		left = append(left, fmt.Sprintf("bedlam itself, process %d", s.run.Process.Pid))
+	}
 	for _, f := range []struct{ pattern, what string }{
 		{"tmp/*", "temporary folder"}, {"state/runs/*", "entry in the state folder"}, {"state/runs/.new-*", "entry in the state folder"},
 		{"cache/templates/.[0-9]*", "half a template"}, {"cache/postgresql/.[0-9a-z]*", "half an installation"},
