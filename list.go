@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/bedlamlab/bedlam/chaos/check"
+	"github.com/bedlamlab/bedlam/chaos/defects"
 	"github.com/bedlamlab/bedlam/chaos/experiments"
 	"github.com/bedlamlab/bedlam/chaos/fault"
 	"github.com/bedlamlab/bedlam/services"
@@ -44,7 +45,7 @@ var lists = map[string]func() ([]Item, error){
 		return items, nil
 	},
 	"patches": func() (items []Item, err error) {
-		all, err := Patches()
+		all, err := defects.All()
 		for _, p := range all {
 			items = append(items, Item{p.Name, p.Kind + ": " + p.What, p})
 		}

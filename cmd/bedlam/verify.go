@@ -5,12 +5,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bedlamlab/bedlam"
+	"github.com/bedlamlab/bedlam/verify/verdict"
 )
 
 // verifyCommand is for those who work on Bedlam: it runs from its sources.
 func verifyCommand(code *int) *cobra.Command {
-	o := bedlam.VerifyOptions{Root: ".", Tell: func(text string) { fmt.Println(text) }}
+	o := verdict.Options{Root: ".", Tell: func(text string) { fmt.Println(text) }}
 	var seeds uint64
 	var from uint64
 	c := &cobra.Command{
@@ -23,11 +23,11 @@ func verifyCommand(code *int) *cobra.Command {
 			for s := range seeds {
 				o.Seeds = append(o.Seeds, from+s)
 			}
-			proofs, err := bedlam.Verify(c.Context(), o)
+			proofs, err := verdict.Prove(c.Context(), o)
 			if err != nil {
 				return err
 			}
-			for _, s := range bedlam.Sum(proofs) {
+			for _, s := range verdict.Sum(proofs) {
 				fmt.Println(s)
 				if s.Wrong > 0 || s.Undecided > 0 {
 					*code = exitFail

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bedlamlab/bedlam"
 	"github.com/bedlamlab/bedlam/verify/heal"
+	"github.com/bedlamlab/bedlam/verify/results"
 )
 
 // verifyHealCommand is for those who work on Bedlam: it runs from its sources.
@@ -25,7 +26,7 @@ func verifyHealCommand(code *int) *cobra.Command {
 				return err
 			}
 			o.Programs, o.Machine = filepath.Dir(self), bedlam.Machine()
-			if o.Commit, err = bedlam.Revision(c.Context(), "."); err != nil {
+			if o.Commit, err = results.Revision(c.Context(), "."); err != nil {
 				return err
 			}
 			proofs, err := heal.Prove(c.Context(), o)

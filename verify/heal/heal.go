@@ -17,9 +17,11 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/verify/results"
 )
 
 // Limit is how long after the signal something may still be left.
@@ -59,7 +61,7 @@ type Proof struct {
 // Prove does the moments of a seed and returns the proofs of all of them, also
 // of those that the results had already.
 func Prove(ctx context.Context, o Options) ([]Proof, error) {
-	done, err := read(o.Results, o.Commit, o.Seed)
+	done, err := results.Read(o.Results, func(p Proof) bool { return p.Commit == o.Commit && p.Seed == o.Seed })
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +71,7 @@ func Prove(ctx context.Context, o Options) ([]Proof, error) {
 	}
 	defer ground.Close()
 	for i, m := range Moments(o.Seed, o.Moments) {
-		if has(done, i) {
+		if slices.ContainsFunc(done, func(p Proof) bool { return p.Index == i }) {
 			continue
 		}
 		p, err := One(ctx, ground, m, patience)
@@ -81,7 +83,7 @@ func Prove(ctx context.Context, o Options) ([]Proof, error) {
 			p.Reasons = append(p.Reasons, fmt.Sprintf("it took %.1f s until nothing was left, more than %s", p.Seconds, Limit))
 			p.OK = false
 		}
-		if err := add(o.Results, p); err != nil {
+		if err := results.Append(o.Results, p); err != nil {
 			return done, err
 		}
 		if done = append(done, p); o.Tell != nil {

@@ -1,27 +1,28 @@
-package bedlam
+// Package verdict shows that verdicts can fail and do not cry wolf: it runs
+// the shop as it is, with changes that must not matter, and with bugs that must
+// be found. [Prove] does it, [Sum] adds up what came of it.
+package verdict
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/bedlamlab/bedlam"
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/chaos/defects"
-	"github.com/bedlamlab/bedlam/chaos/experiments"
+	"github.com/bedlamlab/bedlam/verify/results"
 )
 
-// VerifyOptions say how to verify that verdicts can fail and do not cry wolf.
-type VerifyOptions struct {
+// Options say how to verify that verdicts can fail and do not cry wolf.
+type Options struct {
 	Root    string   // of the module, whose sources are built
 	Seeds   []uint64 // each subject is run with each
 	Names   []string // subjects; empty: the clean shop and every patch
@@ -53,10 +54,10 @@ type Proof struct {
 	Seconds     float64                  `json:"seconds"`
 }
 
-// Verify runs the clean shop, the harmless patches and the defects, each with
+// Prove runs the clean shop, the harmless patches and the defects, each with
 // each seed, and appends a [Proof] of each to the results. It returns those
 // of this commit. It can be cut short and goes on where it was.
-func Verify(ctx context.Context, o VerifyOptions) ([]Proof, error) {
+func Prove(ctx context.Context, o Options) ([]Proof, error) {
 	all, err := defects.All()
 	if err != nil {
 		return nil, err
@@ -65,16 +66,16 @@ func Verify(ctx context.Context, o VerifyOptions) ([]Proof, error) {
 	if len(o.Names) > 0 {
 		for _, name := range o.Names {
 			if !slices.ContainsFunc(subjects, func(p defects.Patch) bool { return p.Name == name }) {
-				return nil, usage("no patch is called %q", name)
+				return nil, fmt.Errorf("%w: no patch is called %q", bedlam.ErrUsage, name)
 			}
 		}
 		subjects = slices.DeleteFunc(subjects, func(p defects.Patch) bool { return !slices.Contains(o.Names, p.Name) })
 	}
-	rev, err := Revision(ctx, o.Root)
+	rev, err := results.Revision(ctx, o.Root)
 	if err != nil {
 		return nil, err
 	}
-	done, err := readProofs(o.Results, rev)
+	done, err := results.Read(o.Results, func(p Proof) bool { return p.Commit == rev })
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +97,7 @@ func Verify(ctx context.Context, o VerifyOptions) ([]Proof, error) {
 }
 
 // verifyOne runs one subject with one seed until its verdict is conclusive.
-func verifyOne(ctx context.Context, o VerifyOptions, p defects.Patch, seed uint64, rev, dir string, done []Proof) ([]Proof, error) {
+func verifyOne(ctx context.Context, o Options, p defects.Patch, seed uint64, rev, dir string, done []Proof) ([]Proof, error) {
 	try := 1
 	for _, d := range done {
 		if d.Subject == p.Name && d.Seed == seed {
@@ -123,14 +124,14 @@ func verifyOne(ctx context.Context, o VerifyOptions, p defects.Patch, seed uint6
 	for ; try <= repeats+1; try++ {
 		folder := filepath.Join(dir, fmt.Sprintf("%s-%d-%d", p.Name, seed, try))
 		began := time.Now()
-		out, err := Run(ctx, Options{Words: words, Seed: seed, Rate: DefaultRate, Out: folder, Shop: shop})
+		out, err := bedlam.Run(ctx, bedlam.Options{Words: words, Seed: seed, Rate: bedlam.DefaultRate, Out: folder, Shop: shop})
 		if err != nil && (ctx.Err() != nil || out.Result.Schema == "") {
 			return proofs, err
 		}
 		proof := prove(p, out.Result)
 		proof.Commit, proof.Date, proof.Seed, proof.Try = rev, began.UTC(), seed, try
 		proof.Seconds = time.Since(began).Seconds()
-		if err := appendProof(o.Results, proof); err != nil {
+		if err := results.Append(o.Results, proof); err != nil {
 			return proofs, err
 		}
 		proofs = append(proofs, proof)
@@ -177,7 +178,7 @@ func prove(p defects.Patch, r chaos.Result) Proof {
 		return proof
 	}
 	// Each experiment that exposes the defect must fail for the right reason.
-	proof.OK = true
+	proof.OK = len(r.Experiments) > 0
 	for _, e := range r.Experiments {
 		i := slices.IndexFunc(e.Findings, func(f chaos.Finding) bool {
 			return f.Verdict == chaos.Fail && slices.Contains(p.Checks, f.Check) && slices.Contains(p.Sites, f.Site)
@@ -204,126 +205,4 @@ func (p Proof) line() string {
 		found = ", " + p.Found
 	}
 	return fmt.Sprintf("%s seed %d try %d: %s%s (%.0f s): %s", p.Subject, p.Seed, p.Try, p.Verdict, found, p.Seconds, mark)
-}
-
-// Revision names the sources below root: the commit, and whether they differ
-// from it.
-func Revision(ctx context.Context, root string) (string, error) {
-	git := func(args ...string) (string, error) {
-		c := exec.CommandContext(ctx, "git", args...)
-		c.Dir = root
-		out, err := c.Output()
-		return strings.TrimSpace(string(out)), err
-	}
-	rev, err := git("rev-parse", "HEAD")
-	if err != nil {
-		return "", fmt.Errorf("asking git for the commit: %w", err)
-	}
-	changed, err := git("status", "--porcelain", "--", "*.go", "*.yaml", "*.sql", "*.patch")
-	if changed != "" {
-		rev += "-dirty"
-	}
-	return rev, err
-}
-
-func readProofs(path, rev string) ([]Proof, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var proofs []Proof
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for n := 1; lines.Scan(); n++ {
-		var p Proof
-		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
-		}
-		if p.Commit == rev {
-			proofs = append(proofs, p)
-		}
-	}
-	return proofs, lines.Err()
-}
-
-func appendProof(path string, p Proof) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	line, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(line, '\n'))
-	return errors.Join(err, f.Close())
-}
-
-// Patches returns the defects and harmless patches, for those who list them.
-func Patches() ([]defects.Patch, error) {
-	all, err := defects.All()
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range all {
-		if _, err := experiments.Find(append(p.ExposedBy, "default")); err != nil {
-			return nil, fmt.Errorf("patch %s: %w", p.Name, err)
-		}
-	}
-	return all, nil
-}
-
-// A Score sums the proofs of one subject up. A subject with a seed counts once:
-// by its last try.
-type Score struct {
-	Subject                 string
-	Right, Wrong, Undecided int // seeds
-	Repeats                 int // runs that were INCONCLUSIVE and done again
-}
-
-// String says a score in a line.
-func (s Score) String() string {
-	return fmt.Sprintf("%-32s %d of %d seeds right, %d wrong, %d undecided; %d runs repeated", s.Subject, s.Right,
-		s.Right+s.Wrong+s.Undecided, s.Wrong, s.Undecided, s.Repeats)
-}
-
-// Sum sums proofs up, a score for each subject in the order in which they
-// appear.
-func Sum(proofs []Proof) []Score {
-	type of struct {
-		subject string
-		seed    uint64
-	}
-	last := map[of]Proof{}
-	var scores []Score
-	for _, p := range proofs {
-		if !slices.ContainsFunc(scores, func(s Score) bool { return s.Subject == p.Subject }) {
-			scores = append(scores, Score{Subject: p.Subject})
-		}
-		last[of{p.Subject, p.Seed}] = p
-	}
-	for i := range scores {
-		s := &scores[i]
-		for at, p := range last {
-			switch {
-			case at.subject != s.Subject:
-				continue
-			case p.OK:
-				s.Right++
-			case p.Verdict == chaos.Inconclusive:
-				s.Undecided++
-			default:
-				s.Wrong++
-			}
-			s.Repeats += p.Try - 1
-		}
-	}
-	return scores
 }
