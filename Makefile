@@ -39,6 +39,7 @@ up: build ## start the shop and its customers, until Ctrl-C  [ENGINE=process]
 test: build ## run all tests (under 12 minutes on 2 cores)
 	@export GOFLAGS="$$(go env GOFLAGS) -buildvcs=false"; race=-race; \
 	$(HASCC) || { race=; echo "cgo has no working C compiler here: testing without the race detector"; }; \
+	pg=$$(bin/bedlam postgres) && export PATH="$$PATH:$$pg" || echo "no PostgreSQL: the tests that need one are skipped"; \
 	set -x; go test $$race -shuffle=on ./...
 
 .PHONY: bench

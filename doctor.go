@@ -96,6 +96,20 @@ func postgresFact(ctx context.Context) Fact {
 	return f
 }
 
+// Postgres returns a folder with PostgreSQL's programs that runs by itself. It
+// is fetched, if this machine has none; tell, which may be nil, is told then.
+func Postgres(ctx context.Context, tell func(string)) (string, error) {
+	cache, err := postgres.CacheDir()
+	if err != nil {
+		return "", err
+	}
+	pg, err := postgres.Find(ctx, cache, tell)
+	if err != nil {
+		return "", err
+	}
+	return pg.Programs(ctx)
+}
+
 func shopFact() Fact {
 	f := Fact{Name: "shop", Needed: true, Hint: "make build"}
 	self, err := os.Executable()

@@ -58,6 +58,28 @@ func doctorCommand() *cobra.Command {
 	}
 }
 
+func postgresCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "postgres",
+		Short: "Print the folder of PostgreSQL's programs; fetch them, if this machine has none",
+		Long: `Prints a folder with initdb and postgres, for those who want to run them by
+themselves. It is the machine's own if it has one; else PostgreSQL is fetched
+into Bedlam's cache, as by a first run. Nothing is installed.`,
+		Example: `  PATH="$PATH:$(bedlam postgres)" go test ./...`,
+		Args:    noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			p := newProgress(os.Stderr)
+			dir, err := bedlam.Postgres(c.Context(), func(text string) { p.show(bedlam.Status{Step: text}) })
+			p.done()
+			if err != nil {
+				return err
+			}
+			fmt.Println(dir)
+			return nil
+		},
+	}
+}
+
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",

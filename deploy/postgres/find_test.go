@@ -60,6 +60,17 @@ func TestPackagesNeedNothingInstalled(t *testing.T) {
 		t.Errorf("version %s, want %s", got, in.Version)
 	}
 
+	// Whoever does not know where its libraries are can run it all the same.
+	programs, err := in.Programs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", programs+":"+os.Getenv("PATH"))
+	out, err := exec.CommandContext(t.Context(), "postgres", "--version").Output()
+	if err != nil || !strings.Contains(string(out), in.Version) {
+		t.Errorf("postgres --version says %q, error %v; want %s", out, err, in.Version)
+	}
+
 	// The second time it is there, and apt is not asked.
 	said = nil
 	again, err := postgres.Find(t.Context(), cache, func(s string) { said = append(said, s) }, postgres.Packages)
@@ -137,12 +148,16 @@ func TestCacheThatMayOnlyBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	parent := filepath.Join(dir, "packages")
-	bin := filepath.Join(parent, fmt.Sprintf("%s-%s-postgresql-%d", postgres.Release(string(release)), runtime.GOARCH, in.Major),
-		fmt.Sprintf("usr/lib/postgresql/%d/bin", in.Major))
-	if err := os.MkdirAll(filepath.Dir(bin), 0o755); err != nil {
+	tree := filepath.Join(parent, fmt.Sprintf("%s-%s-postgresql-%d", postgres.Release(string(release)), runtime.GOARCH, in.Major))
+	bin := filepath.Join(tree, fmt.Sprintf("usr/lib/postgresql/%d/bin", in.Major))
+	link, to := bin, in.Bin
+	if root, ok := strings.CutSuffix(in.Bin, fmt.Sprintf("/usr/lib/postgresql/%d/bin", in.Major)); ok && root != "" {
+		link, to = tree, root // with the libraries that came with it
+	}
+	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(in.Bin, bin); err != nil {
+	if err := os.Symlink(to, link); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{parent, dir} {
@@ -201,7 +216,7 @@ func TestFindSkipsWhatIsTooOldOrBroken(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		t.Setenv("PATH", bin+":/usr/bin:/bin")
+		t.Setenv("PATH", bin+":"+in.Bin+":/usr/bin:/bin")
 		got, err := postgres.Find(t.Context(), dir, nil, postgres.System)
 		if in.Source != postgres.System {
 			// Nothing else is installed, so the broken one is what there is to tell of.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -54,8 +55,8 @@ func candidates(ctx context.Context) []string {
 	}
 	slices.SortStableFunc(versioned, func(a, b string) int { return major(b) - major(a) })
 	all = append(all, versioned...)
-	if path, err := exec.LookPath("postgres"); err == nil {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		if real, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres")); err == nil && filepath.IsAbs(dir) {
 			all = append(all, filepath.Dir(real))
 		}
 	}
