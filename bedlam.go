@@ -44,7 +44,8 @@ type Options struct {
 	Rate     float64 // journeys a second; DefaultRate
 	Arrivals string  // poisson or constant; poisson
 	Out      string  // the run's folder, made, or empty; runs/<time>-seed<seed>
-	Shop     string  // path of the shop program; the one beside this program
+	Shop     string  // path of the shop program; the one beside Bedlam
+	Bedlam   string  // path of the bedlam program, which is guard and relay; this program
 	Observe  func(Status)
 
 	forward collector.Forward // where telemetry goes besides, as the environment says
@@ -107,19 +108,25 @@ func (o Options) withDefaults() (Options, error) {
 	if o.forward, err = collector.ForwardFromEnv(os.Getenv); err != nil {
 		return o, usage("%w", err)
 	}
-	if o.Shop == "" {
-		self, err := os.Executable()
-		if err != nil {
+	if o.Bedlam == "" {
+		if o.Bedlam, err = os.Executable(); err != nil {
 			return o, err
 		}
-		o.Shop = filepath.Join(filepath.Dir(self), "shop")
 	}
-	info, err := os.Stat(o.Shop)
+	if o.Shop == "" {
+		o.Shop = filepath.Join(filepath.Dir(o.Bedlam), "shop")
+	}
+	return o, errors.Join(runnable("bedlam", o.Bedlam), runnable("shop", o.Shop))
+}
+
+// runnable refuses what cannot be a program.
+func runnable(name, path string) error {
+	info, err := os.Stat(path)
 	if err != nil {
-		return o, usage("no shop program at %s: build it with make build", o.Shop)
+		return usage("no %s program at %s: build it with make build", name, path)
 	}
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 {
-		return o, usage("the shop program %s is no file that can be run", o.Shop)
+		return usage("the %s program %s is no file that can be run", name, path)
 	}
-	return o, nil
+	return nil
 }

@@ -50,10 +50,6 @@ func open(ctx context.Context, o Options, run, folder string, t topology.System)
 	if err != nil {
 		return nil, err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	state, err := guard.StateDir()
 	if err != nil {
 		return nil, err
@@ -62,7 +58,7 @@ func open(ctx context.Context, o Options, run, folder string, t topology.System)
 	scratch := filepath.Join(os.TempDir(), "bedlam-"+run)
 	s := &session{run: run, engine: e, scratch: scratch, began: time.Now(), stop: func() {}}
 	s.reg, err = guard.Register(state, guard.Run{ID: run, Engine: o.Engine, Scratch: scratch, Folder: folder,
-		Program: self, PID: os.Getpid(), Started: time.Now()})
+		Program: o.Bedlam, PID: os.Getpid(), Started: time.Now()})
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +68,7 @@ func open(ctx context.Context, o Options, run, folder string, t topology.System)
 		}
 	}()
 	o.Observe(Status{Step: "starting the guard"})
-	if s.guard, err = guard.Start(ctx, self, []string{"guard", run}, s.reg); err != nil {
+	if s.guard, err = guard.Start(ctx, o.Bedlam, []string{"guard", run}, s.reg); err != nil {
 		return nil, fmt.Errorf("starting the guard: %w", err)
 	}
 	s.heartbeat(ctx)
@@ -89,7 +85,7 @@ func open(ctx context.Context, o Options, run, folder string, t topology.System)
 	if err = os.MkdirAll(logs, 0o755); err != nil {
 		return nil, err
 	}
-	s.system, err = e.Up(ctx, deploy.Plan{Run: run, Topology: t, Shop: o.Shop, Bedlam: self, Scratch: scratch, Logs: logs,
+	s.system, err = e.Up(ctx, deploy.Plan{Run: run, Topology: t, Shop: o.Shop, Bedlam: o.Bedlam, Scratch: scratch, Logs: logs,
 		Telemetry: s.collector.URL(), Observe: s.events.write, Progress: func(text string) { o.Observe(Status{Step: text}) }})
 	if err != nil {
 		return nil, err // the engine says that it was bringing the system up
