@@ -7,29 +7,21 @@
 //	    ├─ PostgreSQL (each) ── a real one, with a role and a schema per service
 //	    └─ service (each) ───── the shop binary with an Assignment
 //
-// Each is watched by a keeper of its own, which starts it again when it ends:
-// after 1 s, then 2, 4 and 8, and from 1 s again once it has been ready for
-// longer than that (see [calm]). Held instances stay down.
+// Package supervise keeps them; here is what a process is and how it ends.
 //
 // Everything of a run stands in its scratch folder, also in the sense of
 // getcwd(2): every process has its working directory there, which is how
 // [Engine.Sweep] finds them all whatever happened to their parents.
-//
-//	scratch/system.json         what was brought up: addresses, passwords, token
-//	scratch/state/NAME.json     the process that NAME is, and how often it was started
-//	scratch/state/NAME.held     NAME is not to be restarted
-//	scratch/rules/ID.json       the rules that the relay should have
-//	scratch/NAME/               NAME's working directory
-//
-// Powers act on these files and on what the kernel says, never on memory alone,
-// so that those of [Engine.Attach], in another process, are the same.
 package process
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 // Options of an engine. The zero value is good.
@@ -47,22 +39,8 @@ type Engine struct{ options Options }
 
 var _ deploy.Engine = (*Engine)(nil)
 
-// Its systems have every power that there is.
-type powers interface {
-	deploy.System
-	deploy.Inspector
-	deploy.Killer
-	deploy.Stopper
-	deploy.Pauser
-	deploy.Holder
-	deploy.Shaper
-	deploy.Databaser
-}
-
-var (
-	_ powers = (*system)(nil)
-	_ powers = (*attached)(nil)
-)
+// schema is the version of the scratch folder's system.json.
+const schema = "bedlam.process/1"
 
 // New returns the engine.
 func New(o Options) *Engine {
@@ -80,4 +58,15 @@ func (e *Engine) cache() (string, error) {
 		return e.options.Cache, nil
 	}
 	return postgres.CacheDir()
+}
+
+// Attach implements [deploy.Engine]. Down of what it returns is a sweep that
+// leaves the scratch folder itself.
+func (e *Engine) Attach(_ context.Context, scratch string) (deploy.System, error) {
+	f, d, err := supervise.Open(scratch, schema)
+	if err != nil {
+		return nil, fmt.Errorf("attaching to %s: %w", scratch, err)
+	}
+	m := machine{f, d}
+	return supervise.Attach(f, d, m, func(ctx context.Context) error { return m.clear(ctx, false) }), nil
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 // glance is how long to wait between two looks at what a signal did. Signals
@@ -32,7 +34,7 @@ func (k pack) kill(ctx context.Context) error {
 				k.roots = append(slices.Clip(k.roots), p.identity)
 			}
 		}
-		if err := wait(ctx, glance); err != nil {
+		if err := supervise.Sleep(ctx, glance); err != nil {
 			return fmt.Errorf("%d processes are still alive, the first is %d: %w", len(all), all[0].PID, errors.Join(err, failed))
 		}
 	}
@@ -47,7 +49,7 @@ func (k pack) freeze(ctx context.Context) error {
 			return err
 		}
 		if len(all) == 0 {
-			return errGone
+			return supervise.ErrGone
 		}
 		var failed error
 		moving := 0
@@ -60,7 +62,7 @@ func (k pack) freeze(ctx context.Context) error {
 		if moving == 0 {
 			return nil
 		}
-		if err := wait(ctx, glance); err != nil {
+		if err := supervise.Sleep(ctx, glance); err != nil {
 			return fmt.Errorf("%d of %d processes still move: %w", moving, len(all), errors.Join(err, failed))
 		}
 	}
@@ -84,22 +86,8 @@ func (k pack) thaw(ctx context.Context) error {
 		if stopped == 0 {
 			return nil
 		}
-		if err := wait(ctx, glance); err != nil {
+		if err := supervise.Sleep(ctx, glance); err != nil {
 			return fmt.Errorf("%d of %d processes are still stopped: %w", stopped, len(all), errors.Join(err, failed))
 		}
-	}
-}
-
-var errGone = errors.New("it is not running")
-
-// wait pauses for d, or until ctx is done, whose cause it then returns.
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
 	}
 }

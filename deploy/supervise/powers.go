@@ -1,4 +1,4 @@
-package process
+package supervise
 
 import (
 	"context"
@@ -8,30 +8,30 @@ import (
 	"github.com/bedlamlab/bedlam/deploy"
 )
 
-// The powers of a system over its own processes are those of its base, and
+// The powers of a system over its own instances are those of its base, and
 // besides: what ends is waited for until it is reaped and the relay knows, and
 // each is told as an event.
 
 // Inspect implements [deploy.Inspector]: an instance is ready when it is healthy
 // and its keeper has seen it, and thus told the relay.
-func (s *system) Inspect(ctx context.Context, instance string) (deploy.State, error) {
-	st, err := s.base.Inspect(ctx, instance)
+func (s *System) Inspect(ctx context.Context, instance string) (deploy.State, error) {
+	st, err := s.Base.Inspect(ctx, instance)
 	if u := s.unitOf(instance); u != nil && st.Ready {
 		l := u.current()
-		st.Ready = l != nil && l.PID == st.PID && l.ready.Load()
+		st.Ready = l != nil && l.id.PID == st.PID && l.ready.Load()
 	}
 	return st, err
 }
 
 // Kill implements [deploy.Killer]. When it returns, callers are refused.
-func (s *system) Kill(ctx context.Context, instance string) error {
-	return s.end1(ctx, instance, s.base.Kill)
+func (s *System) Kill(ctx context.Context, instance string) error {
+	return s.end1(ctx, instance, s.Base.Kill)
 }
 
 // Stop implements [deploy.Stopper]. When it returns, callers are refused.
-func (s *system) Stop(ctx context.Context, instance string) error {
+func (s *System) Stop(ctx context.Context, instance string) error {
 	return s.end1(ctx, instance, func(ctx context.Context, instance string) error {
-		if err := s.base.Stop(ctx, instance); err != nil {
+		if err := s.Base.Stop(ctx, instance); err != nil {
 			return err
 		}
 		s.tell("stopped", instance, "")
@@ -41,8 +41,8 @@ func (s *system) Stop(ctx context.Context, instance string) error {
 
 // end1 ends the life that an instance has now, and waits until its keeper has
 // seen to the rest.
-func (s *system) end1(ctx context.Context, instance string, by func(context.Context, string) error) error {
-	var l *life
+func (s *System) end1(ctx context.Context, instance string, by func(context.Context, string) error) error {
+	var l *span
 	if u := s.unitOf(instance); u != nil {
 		l = u.current()
 	}
@@ -61,8 +61,8 @@ func (s *system) end1(ctx context.Context, instance string, by func(context.Cont
 }
 
 // Pause implements [deploy.Pauser].
-func (s *system) Pause(ctx context.Context, instance string) error {
-	if err := s.base.Pause(ctx, instance); err != nil {
+func (s *System) Pause(ctx context.Context, instance string) error {
+	if err := s.Base.Pause(ctx, instance); err != nil {
 		return err
 	}
 	s.tell("paused", instance, "")
@@ -70,8 +70,8 @@ func (s *system) Pause(ctx context.Context, instance string) error {
 }
 
 // Resume implements [deploy.Pauser].
-func (s *system) Resume(ctx context.Context, instance string) error {
-	if err := s.base.Resume(ctx, instance); err != nil {
+func (s *System) Resume(ctx context.Context, instance string) error {
+	if err := s.Base.Resume(ctx, instance); err != nil {
 		return err
 	}
 	s.tell("resumed", instance, "")
@@ -79,8 +79,8 @@ func (s *system) Resume(ctx context.Context, instance string) error {
 }
 
 // Hold implements [deploy.Holder].
-func (s *system) Hold(ctx context.Context, instance string) error {
-	if err := s.base.Hold(ctx, instance); err != nil {
+func (s *System) Hold(ctx context.Context, instance string) error {
+	if err := s.Base.Hold(ctx, instance); err != nil {
 		return err
 	}
 	s.tell("held", instance, "")
@@ -89,8 +89,8 @@ func (s *system) Hold(ctx context.Context, instance string) error {
 
 // Release implements [deploy.Holder]: it returns when the instance has been
 // started, if it was down.
-func (s *system) Release(ctx context.Context, instance string) error {
-	if err := s.base.Release(ctx, instance); err != nil {
+func (s *System) Release(ctx context.Context, instance string) error {
+	if err := s.Base.Release(ctx, instance); err != nil {
 		return err
 	}
 	s.tell("released", instance, "")
@@ -102,7 +102,7 @@ func (s *system) Release(ctx context.Context, instance string) error {
 		case u.wake <- struct{}{}:
 		default:
 		}
-		t := time.NewTimer(glance)
+		t := time.NewTimer(askEvery)
 		select {
 		case <-t.C:
 		case <-s.life.Done():

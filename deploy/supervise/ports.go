@@ -1,4 +1,4 @@
-package process
+package supervise
 
 import (
 	"fmt"
@@ -19,18 +19,21 @@ const (
 // perBlock is what a block has to give: its last port is the claim to it.
 const perBlock = blockSize - 1
 
-// A block is a row of ports that belongs to this run alone. The claim to each
+// A Block is a row of ports that belongs to this run alone. The claim to each
 // is a listener on its last port that nobody is told of: the kernel gives it to
 // one process of this machine, whichever user's, and takes it back however that
 // process ends.
-type block struct {
+type Block struct {
 	claims []net.Listener
 	ports  []int
 }
 
-// takeBlock claims the first row of blocks of which n ports are free: nobody
-// else has claimed them, and nobody at all listens on them.
-func takeBlock(n int) (*block, error) {
+// Ports returns its ports.
+func (b *Block) Ports() []int { return b.ports }
+
+// TakeBlock claims the first row of blocks of which n ports are free: nobody
+// else has claimed them, and nobody at all listens on them on loopback.
+func TakeBlock(n int) (*Block, error) {
 	blocks := (n + perBlock - 1) / perBlock
 	for base := firstPort; base+blocks*blockSize-1 <= lastPort; base += blockSize {
 		if b := tryBlock(base, blocks, n); b != nil {
@@ -41,21 +44,21 @@ func takeBlock(n int) (*block, error) {
 }
 
 // tryBlock returns nil if somebody is there.
-func tryBlock(base, blocks, n int) *block {
-	b := &block{}
+func tryBlock(base, blocks, n int) *Block {
+	b := &Block{}
 	for i := range blocks {
-		claim, err := net.Listen("tcp", loopback(base+i*blockSize+perBlock))
+		claim, err := net.Listen("tcp", Loopback(base+i*blockSize+perBlock))
 		if err != nil {
-			b.release()
+			b.Release()
 			return nil
 		}
 		b.claims = append(b.claims, claim)
 	}
 	for i := range n {
 		port := base + i/perBlock*blockSize + i%perBlock
-		l, err := net.Listen("tcp", loopback(port))
+		l, err := net.Listen("tcp", Loopback(port))
 		if err != nil {
-			b.release()
+			b.Release()
 			return nil
 		}
 		l.Close()
@@ -64,12 +67,13 @@ func tryBlock(base, blocks, n int) *block {
 	return b
 }
 
-// release gives the block back.
-func (b *block) release() {
+// Release gives the block back.
+func (b *Block) Release() {
 	for _, claim := range b.claims {
 		claim.Close()
 	}
 	b.claims = nil
 }
 
-func loopback(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
+// Loopback returns the address of a port on this machine alone.
+func Loopback(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }

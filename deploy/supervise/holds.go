@@ -1,4 +1,4 @@
-package process
+package supervise
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 
 // Hold implements [deploy.Holder] by a file, which outlives whoever wrote it
 // and can be removed by any process that lifts a fault.
-func (b *base) Hold(_ context.Context, instance string) error {
-	_, err := b.find(instance)
+func (b *Base) Hold(_ context.Context, instance string) error {
+	err := b.known(instance)
 	if err == nil {
 		err = os.WriteFile(b.heldMark(instance), nil, 0o600)
 	}
@@ -23,8 +23,8 @@ func (b *base) Hold(_ context.Context, instance string) error {
 
 // Release implements [deploy.Holder] as far as another process can: the
 // instance's keeper, if it lives, sees within 50 ms that it may go on.
-func (b *base) Release(_ context.Context, instance string) error {
-	_, err := b.find(instance)
+func (b *Base) Release(_ context.Context, instance string) error {
+	err := b.known(instance)
 	if err == nil {
 		err = os.Remove(b.heldMark(instance))
 	}

@@ -1,11 +1,10 @@
-package process
+package supervise
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os/exec"
 	"time"
 )
 
@@ -27,8 +26,8 @@ const (
 	lastHope = 3
 )
 
-// keep keeps u running until ctx is done and its process, which is not keep's
-// to end, has ended.
+// keep keeps u running until ctx is done and its life, which is not keep's to
+// end, has ended.
 func (u *unit) keep(ctx context.Context) {
 	defer close(u.ended)
 	pause := u.first
@@ -39,7 +38,7 @@ func (u *unit) keep(ctx context.Context) {
 		l, err := u.begin(ctx)
 		var readyFor time.Duration
 		if err == nil {
-			u.tell("started", u.name, fmt.Sprintf("start %d, pid %d", l.start, l.PID))
+			u.tell("started", u.name, fmt.Sprintf("start %d, pid %d", l.start, l.id.PID))
 			readyFor, err = u.attend(ctx, l)
 		}
 		if ctx.Err() != nil {
@@ -84,7 +83,7 @@ func (u *unit) rest(ctx context.Context, d time.Duration) {
 
 // attend watches one life to its end. It returns for how long u was ready, and
 // in words why it ended.
-func (u *unit) attend(ctx context.Context, l *life) (readyFor time.Duration, why error) {
+func (u *unit) attend(ctx context.Context, l *span) (readyFor time.Duration, why error) {
 	defer close(l.gone)
 	watching, stop := context.WithCancel(ctx)
 	ready := make(chan time.Time, 1)
@@ -101,21 +100,17 @@ func (u *unit) attend(ctx context.Context, l *life) (readyFor time.Duration, why
 			}
 		}
 	}()
-	err := l.cmd.Wait()
+	why = l.Wait()
 	stop()
 	if since, ok := <-ready; ok { // and nobody says any more that it is up
 		readyFor = time.Since(since)
 		<-ready
 	}
 	// Not ctx: also at the end of the run nothing of it may stay.
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTime)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.endTime)
 	defer cancel()
 	if u.opened != nil {
 		u.opened(last, false)
-	}
-	why = errors.New(l.cmd.ProcessState.String())
-	if failed := (*exec.ExitError)(nil); err != nil && !errors.As(err, &failed) {
-		why = err
 	}
 	if err := u.finish(last, l); err != nil {
 		why = fmt.Errorf("%w; %w", why, err)
@@ -126,7 +121,7 @@ func (u *unit) attend(ctx context.Context, l *life) (readyFor time.Duration, why
 // welcome waits until u accepts connections, says so, and until it is healthy.
 func (u *unit) welcome(ctx context.Context) error {
 	for !accepts(ctx, u.address) {
-		if err := wait(ctx, askEvery); err != nil {
+		if err := Sleep(ctx, askEvery); err != nil {
 			return err
 		}
 	}
@@ -147,7 +142,7 @@ func (u *unit) welcome(ctx context.Context) error {
 	}
 	defer c.close()
 	for c.once(ctx) != nil {
-		if err := wait(ctx, askEvery); err != nil {
+		if err := Sleep(ctx, askEvery); err != nil {
 			return err
 		}
 	}

@@ -1,37 +1,55 @@
-package process
+package supervise
 
 import (
 	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
+	"github.com/bedlamlab/bedlam/topology"
 )
 
-// A system is a running system, seen by the process that started it.
-type system struct {
-	base
-	plan    deploy.Plan
-	ports   *block
-	install *postgres.Install
+// An Outfit is what an engine gives to what it brings up.
+type Outfit struct {
+	Machine Machine
+	Service func(in topology.Instance, told Told) Body
+	Store   func(in topology.Instance, o postgres.Options) Body
+	Relay   func(told Told) Body
+	// Provision makes a fresh store what o says.
+	Provision func(ctx context.Context, o postgres.Options) error
+	// Clear ends and removes what is left when every keeper has gone.
+	Clear func(ctx context.Context) error
+	// EndTime bounds SIGKILL and its read-back.
+	EndTime time.Duration
+}
+
+// Told returns what a part of the system is told at its start, as JSON: an
+// instance its [topology.Assignment], the relay its [relay.Config] with the
+// rules that it should have at that moment.
+type Told func() ([]byte, error)
+
+// A System is a running system, seen by the process that started it.
+type System struct {
+	Base
+	plan   deploy.Plan
+	outfit Outfit
 
 	relay    *unit
 	units    []*unit // the instances, in the topology's order
 	needs    map[*unit]*unit
 	hopeless chan hopeless
 
-	life context.Context // of the keepers
-	stop context.CancelFunc
-	once sync.Once // ends it
-	left error     // what its end could not do
+	life   context.Context // of the keepers
+	stop   context.CancelFunc
+	disown func()
+	once   sync.Once // ends it
+	left   error     // what its end could not do
 
 	telling sync.Mutex // events and progress go out one at a time
 
@@ -45,20 +63,24 @@ type hopeless struct {
 	why  error
 }
 
-func newSystem(f files, d description, p deploy.Plan, ports *block, install *postgres.Install) *system {
-	s := &system{base: newBase(f, d), plan: p, ports: ports, install: install,
+// New returns the system that d describes, of which nothing runs yet: see
+// [System.Start]. Its scratch folder has been laid out.
+func New(f Files, d Description, p deploy.Plan, o Outfit) *System {
+	s := &System{Base: NewBase(f, d, o.Machine), plan: p, outfit: o, disown: func() {},
 		needs: map[*unit]*unit{}, hopeless: make(chan hopeless, 1), up: map[string]bool{}}
 	s.life, s.stop = context.WithCancel(context.Background())
 	s.relay = s.relayUnit()
 	stores := map[string]*unit{}
 	for _, in := range d.Topology.Instances() {
 		v, _ := d.Topology.Service(in.Service)
-		var u *unit
-		if isStore(v) {
-			u = s.storeUnit(in)
+		u := s.unit(in.Name, d.Layout.Own[in.Name])
+		if IsStore(v) {
+			store := d.Stores[in.Service]
+			u.body = o.Store(in, store)
+			u.equip = func(ctx context.Context) error { return o.Provision(ctx, store) }
 			stores[v.Name] = u
 		} else {
-			u = s.serviceUnit(in, v)
+			u.body = o.Service(in, func() ([]byte, error) { return s.assign(in, v) })
 		}
 		s.units = append(s.units, u)
 	}
@@ -71,10 +93,10 @@ func newSystem(f files, d description, p deploy.Plan, ports *block, install *pos
 }
 
 // unit returns what all units have in common.
-func (s *system) unit(name, address string) *unit {
+func (s *System) unit(name, address string) *unit {
 	u := &unit{
 		name: name, address: address, log: filepath.Join(s.plan.Logs, name+".log"),
-		first: firstPause, files: s.files, tell: s.tell,
+		first: firstPause, endTime: s.outfit.EndTime, files: s.Files, tell: s.tell,
 		wake: make(chan struct{}, 1), born: make(chan struct{}), ended: make(chan struct{}),
 	}
 	u.opened = func(ctx context.Context, up bool) { s.opened(ctx, name, up) }
@@ -89,8 +111,8 @@ func (s *system) unit(name, address string) *unit {
 }
 
 // unitOf returns the unit of an instance; nil if there is none.
-func (s *system) unitOf(instance string) *unit {
-	if instance == relayName {
+func (s *System) unitOf(instance string) *unit {
+	if instance == Relay {
 		return s.relay
 	}
 	for _, u := range s.units {
@@ -101,7 +123,7 @@ func (s *system) unitOf(instance string) *unit {
 	return nil
 }
 
-func (s *system) tell(kind, instance, detail string) {
+func (s *System) tell(kind, instance, detail string) {
 	if s.plan.Observe == nil {
 		return
 	}
@@ -110,7 +132,7 @@ func (s *system) tell(kind, instance, detail string) {
 	s.plan.Observe(deploy.Event{Time: time.Now(), Kind: kind, Instance: instance, Detail: detail})
 }
 
-func (s *system) progress(text string) {
+func (s *System) progress(text string) {
 	if s.plan.Progress == nil {
 		return
 	}
@@ -135,10 +157,4 @@ func lastLines(path string) string {
 		return fmt.Sprintf("; %s is empty", path)
 	}
 	return fmt.Sprintf("; %s ends with:\n%s", path, b)
-}
-
-func port(address string) int {
-	_, p, _ := net.SplitHostPort(address) // ours: always well-formed
-	n, _ := strconv.Atoi(p)
-	return n
 }

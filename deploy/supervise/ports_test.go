@@ -1,17 +1,17 @@
-package process_test
+package supervise_test
 
 import (
 	"fmt"
 	"net"
 	"testing"
 
-	"github.com/bedlamlab/bedlam/deploy/process"
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 func TestBlocksDoNotMeet(t *testing.T) {
 	seen := map[int]bool{}
-	for _, n := range []int{1, 90, process.BlockSize, process.BlockSize + 1, 3} {
-		ports, release, err := process.TakeBlock(n)
+	for _, n := range []int{1, 90, supervise.BlockSize, supervise.BlockSize + 1, 3} {
+		ports, release, err := take(n)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -20,7 +20,7 @@ func TestBlocksDoNotMeet(t *testing.T) {
 			t.Errorf("got %d ports, want %d", len(ports), n)
 		}
 		for _, p := range ports {
-			if seen[p] || p < process.FirstPort || p > process.LastPort {
+			if seen[p] || p < supervise.FirstPort || p > supervise.LastPort {
 				t.Errorf("port %d is taken twice or lies outside", p)
 			}
 			seen[p] = true
@@ -29,12 +29,12 @@ func TestBlocksDoNotMeet(t *testing.T) {
 }
 
 func TestBlockIsFreeAgain(t *testing.T) {
-	first, release, err := process.TakeBlock(2)
+	first, release, err := take(2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	release()
-	again, release, err := process.TakeBlock(2)
+	again, release, err := take(2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestBlockIsFreeAgain(t *testing.T) {
 
 // TestBlockIsInUse has somebody who knows nothing of our claims listen in a block.
 func TestBlockIsInUse(t *testing.T) {
-	ports, release, err := process.TakeBlock(5)
+	ports, release, err := take(5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestBlockIsInUse(t *testing.T) {
 		t.Skip("somebody was quicker: ", err)
 	}
 	defer l.Close()
-	other, release, err := process.TakeBlock(5)
+	other, release, err := take(5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +68,16 @@ func TestBlockIsInUse(t *testing.T) {
 }
 
 func TestTooManyPorts(t *testing.T) {
-	if ports, release, err := process.TakeBlock(process.LastPort - process.FirstPort + 2); err == nil {
+	if ports, release, err := take(supervise.LastPort - supervise.FirstPort + 2); err == nil {
 		release()
 		t.Errorf("got %d ports", len(ports))
 	}
+}
+
+func take(n int) (ports []int, release func(), err error) {
+	b, err := supervise.TakeBlock(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	return b.Ports(), b.Release, nil
 }

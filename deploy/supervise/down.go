@@ -1,10 +1,11 @@
-package process
+package supervise
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -19,23 +20,23 @@ const (
 // Down implements [deploy.System]: it asks, for at most three seconds, then it
 // ends what is left, and empties the scratch folder. When ctx is done it does
 // not ask any longer. It is idempotent.
-func (s *system) Down(ctx context.Context) error {
+func (s *System) Down(ctx context.Context) error {
 	if err := s.end(ctx, drainTime); err != nil {
 		return fmt.Errorf("taking %s down: %w", s.desc.Topology.Name, err)
 	}
 	return nil
 }
 
-func (s *system) end(ctx context.Context, drain time.Duration) error {
+func (s *System) end(ctx context.Context, drain time.Duration) error {
 	s.once.Do(func() { s.left = s.finish(ctx, drain) })
 	return s.left
 }
 
-func (s *system) finish(ctx context.Context, drain time.Duration) error {
+func (s *System) finish(ctx context.Context, drain time.Duration) error {
 	s.stop() // from here on nothing is started
 	var services, stores []*unit
 	for _, u := range s.units {
-		if s.gentle(u.name) == syscall.SIGTERM {
+		if s.desc.Gentle(u.name) == syscall.SIGTERM {
 			services = append(services, u)
 		} else {
 			stores = append(stores, u)
@@ -48,37 +49,49 @@ func (s *system) finish(ctx context.Context, drain time.Duration) error {
 		ask(ctx, stores, syscall.SIGQUIT, leaveTime)
 		ask(ctx, []*unit{s.relay}, syscall.SIGTERM, leaveTime)
 	}
-	firm, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTime)
+	firm, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.outfit.EndTime)
 	defer cancel()
-	var errs []error
-	for _, u := range slices.Concat(s.units, []*unit{s.relay}) {
-		if !u.kept {
-			continue
-		}
-		if l := u.current(); l != nil {
-			errs = append(errs, u.pack(l.identity).kill(firm))
-		}
-		select {
-		case <-u.ended:
-		case <-firm.Done():
-			errs = append(errs, fmt.Errorf("%s does not end", u.name))
+	all := slices.Concat(s.units, []*unit{s.relay})
+	errs := make([]error, len(all))
+	var ending sync.WaitGroup
+	for i, u := range all {
+		if u.kept {
+			ending.Go(func() { errs[i] = u.leave(firm) })
 		}
 	}
-	errs = append(errs, s.clear(firm, false))
-	s.ports.release()
+	ending.Wait()
+	errs = append(errs, s.outfit.Clear(firm))
+	s.disown()
 	return errors.Join(errs...)
+}
+
+// leave ends u's life, if it has one, and waits for its keeper.
+func (u *unit) leave(ctx context.Context) error {
+	var err error
+	if l := u.current(); l != nil {
+		err = l.End(ctx)
+	}
+	select {
+	case <-u.ended:
+		return err
+	case <-ctx.Done():
+		return errors.Join(err, fmt.Errorf("%s does not end", u.name))
+	}
 }
 
 // ask sends sig to all units at once and waits until they have ended, for at most d.
 func ask(ctx context.Context, units []*unit, sig syscall.Signal, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
+	var asking sync.WaitGroup
 	for _, u := range units {
-		if l := u.current(); l != nil {
-			l.signal(sig)
-			u.pack(l.identity).thaw(ctx) // a frozen process cannot end
-		}
+		asking.Go(func() {
+			if l := u.current(); l != nil {
+				l.Ask(ctx, sig)
+			}
+		})
 	}
+	asking.Wait()
 	for _, u := range units {
 		select {
 		case <-u.ended:

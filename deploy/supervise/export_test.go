@@ -1,0 +1,8 @@
+package supervise
+
+// FirstPort and LastPort bound every block.
+const (
+	FirstPort = firstPort
+	LastPort  = lastPort
+	BlockSize = blockSize
+)
