@@ -27,6 +27,17 @@ func breaker() *topology.Breaker {
 	return &topology.Breaker{Window: 2 * second, Requests: 10, Ratio: 0.5, Open: 1 * second, Probes: 2}
 }
 
+const mib = 1 << 20
+
+// limits are many times what an instance takes of memory under the default load
+// (a service some 30 MiB, a server with all of its connections some 200), so
+// that only what is done to it makes it run out; and more of the CPU than
+// a small machine has to give to one.
+var (
+	small = topology.Limits{Memory: 256 * mib, CPUs: 2}
+	large = topology.Limits{Memory: 1024 * mib, CPUs: 4}
+)
+
 // Shop returns the shop's topology. The value is the caller's to change.
 func Shop() topology.System {
 	grpc := func(from, to string, timeout topology.Duration, attempts, bulkhead int) topology.Edge {
@@ -47,21 +58,21 @@ func Shop() topology.System {
 		Name:  "shop",
 		Zones: []string{"a", "b"},
 		Services: []topology.Service{
-			{Name: "gateway", Tier: "web", Replicas: 2, Protocol: topology.HTTP},
-			{Name: "catalog", Tier: "services", Replicas: 2, Protocol: topology.GRPC, Store: "postgres",
+			{Name: "gateway", Tier: "web", Replicas: 2, Limits: small, Protocol: topology.HTTP},
+			{Name: "catalog", Tier: "services", Replicas: 2, Limits: small, Protocol: topology.GRPC, Store: "postgres",
 				Settings: map[string]string{"products": "1000", "seed": "1"}},
-			{Name: "recommend", Tier: "services", Replicas: 2, Protocol: topology.GRPC},
-			{Name: "cart", Tier: "services", Replicas: 2, Protocol: topology.GRPC, Store: "postgres"},
-			{Name: "inventory", Tier: "services", Replicas: 2, Protocol: topology.GRPC, Store: "postgres",
+			{Name: "recommend", Tier: "services", Replicas: 2, Limits: small, Protocol: topology.GRPC},
+			{Name: "cart", Tier: "services", Replicas: 2, Limits: small, Protocol: topology.GRPC, Store: "postgres"},
+			{Name: "inventory", Tier: "services", Replicas: 2, Limits: small, Protocol: topology.GRPC, Store: "postgres",
 				Settings: map[string]string{"products": "1000", "seed": "1", "reservation_ttl": "20s"}},
-			{Name: "payment", Tier: "services", Replicas: 2, Protocol: topology.GRPC, Store: "postgres"},
-			{Name: "bank", Tier: "third-party", Replicas: 1, Protocol: topology.GRPC, Store: "bankdb",
+			{Name: "payment", Tier: "services", Replicas: 2, Limits: small, Protocol: topology.GRPC, Store: "postgres"},
+			{Name: "bank", Tier: "third-party", Replicas: 1, Limits: small, Protocol: topology.GRPC, Store: "bankdb",
 				Settings: map[string]string{"concurrency": "32", "service_time": "5ms"}},
-			{Name: "checkout", Tier: "services", Replicas: 2, Protocol: topology.GRPC, Store: "postgres"},
-			{Name: "orders", Tier: "services", Replicas: 2, Protocol: topology.GRPC, Store: "postgres"},
-			{Name: "shipping", Tier: "async", Replicas: 2, Protocol: topology.GRPC, Store: "postgres"},
-			{Name: "postgres", Tier: "store", Replicas: 1, Protocol: topology.Postgres},
-			{Name: "bankdb", Tier: "store", Replicas: 1, Protocol: topology.Postgres},
+			{Name: "checkout", Tier: "services", Replicas: 2, Limits: small, Protocol: topology.GRPC, Store: "postgres"},
+			{Name: "orders", Tier: "services", Replicas: 2, Limits: small, Protocol: topology.GRPC, Store: "postgres"},
+			{Name: "shipping", Tier: "async", Replicas: 2, Limits: small, Protocol: topology.GRPC, Store: "postgres"},
+			{Name: "postgres", Tier: "store", Replicas: 1, Limits: large, Protocol: topology.Postgres},
+			{Name: "bankdb", Tier: "store", Replicas: 1, Limits: large, Protocol: topology.Postgres},
 		},
 		Edges: []topology.Edge{
 			// A customer whose connection is refused tries the other gateway; a

@@ -46,7 +46,15 @@ type Service struct {
 	Store string `json:"store,omitempty" yaml:"store,omitempty"`
 	// Settings are passed to every replica as they are.
 	Settings map[string]string `json:"settings,omitempty" yaml:"settings,omitempty"`
-	Labels   map[string]string `json:"labels,omitempty" yaml:"labels,omitempty"`
+	// Limits bound each replica, where an engine can.
+	Limits Limits            `json:"limits,omitzero" yaml:"limits,omitempty"`
+	Labels map[string]string `json:"labels,omitempty" yaml:"labels,omitempty"`
+}
+
+// Limits are what a replica may take of its machine; 0 leaves it to the engine.
+type Limits struct {
+	Memory int64   `json:"memory,omitempty" yaml:"memory,omitempty"` // bytes, with what it writes to /tmp; there is no swap
+	CPUs   float64 `json:"cpus,omitempty" yaml:"cpus,omitempty"`     // cores, which may be fractions
 }
 
 // An Edge says that one service calls another, how, and with which policy.
@@ -212,6 +220,8 @@ func (s System) Validate() error {
 			return fmt.Errorf("topology %s: service %s stands twice (or takes the loader's name)", s.Name, v.Name)
 		case v.Replicas < 1:
 			return fmt.Errorf("topology %s: service %s has %d replicas, want at least 1", s.Name, v.Name, v.Replicas)
+		case v.Limits.Memory < 0 || v.Limits.CPUs < 0:
+			return fmt.Errorf("topology %s: service %s has limits of %d bytes and %g CPUs, want 0 or more", s.Name, v.Name, v.Limits.Memory, v.Limits.CPUs)
 		}
 		if err := v.Protocol.validate(); err != nil {
 			return fmt.Errorf("topology %s: service %s: %w", s.Name, v.Name, err)

@@ -57,6 +57,8 @@ func TestValidateSaysWhatIsWrong(t *testing.T) {
 		"service back stands twice":                  func(s *topology.System) { s.Services[0].Name = "back" },
 		"service loader stands twice":                func(s *topology.System) { s.Services[0].Name = topology.Loader },
 		"has 0 replicas":                             func(s *topology.System) { s.Services[0].Replicas = 0 },
+		"has limits of -1 bytes":                     func(s *topology.System) { s.Services[0].Limits.Memory = -1 },
+		"and -0.5 CPUs":                              func(s *topology.System) { s.Services[0].Limits.CPUs = -0.5 },
 		`unknown protocol "smtp"`:                    func(s *topology.System) { s.Services[0].Protocol = "smtp" },
 		"edge front->attic names an unknown":         func(s *topology.System) { s.Edges[1].To = "attic" },
 		"edge front->back stands twice":              func(s *topology.System) { s.Edges[2] = s.Edges[1] },
