@@ -26,8 +26,13 @@ type Edge struct {
 
 // A Config is everything that a relay is told at its start.
 type Config struct {
-	Control string        `json:"control"` // host:port on loopback; port 0 lets the kernel pick
-	Token   string        `json:"token"`   // bearer token of the control port, at least 16 bytes
+	Control string `json:"control"` // host:port on loopback; port 0 lets the kernel pick
+	// Exposed lets Control stand off loopback: in a container, whose loopback
+	// nobody else reaches. Requests must still be addressed to a loopback
+	// address, which is where the container's port is published, and still
+	// need the token, which is what keeps its neighbours out.
+	Exposed bool          `json:"exposed,omitempty"`
+	Token   string        `json:"token"` // bearer token of the control port, at least 16 bytes
 	Edges   []Edge        `json:"edges"`
 	Rules   []deploy.Rule `json:"rules,omitempty"` // live from the start: the state of the relay before this one
 }
@@ -61,7 +66,7 @@ func decodeConfig(r io.Reader) (Config, error) {
 }
 
 func (c Config) validate() error {
-	if err := loopback(c.Control); err != nil {
+	if err := loopback(c.Control); err != nil && !c.Exposed {
 		return fmt.Errorf("control address %.100q: %w", c.Control, err)
 	}
 	if len(c.Token) < leastToken || strings.ContainsFunc(c.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {

@@ -87,6 +87,8 @@ func TestMainRefuses(t *testing.T) {
 		{"an unknown field", `{"controll":""}`, "controll"},
 		{"no control port", `{"token":"0123456789abcdef"}`, "control"},
 		{"a control port for all", `{"control":"0.0.0.0:0","token":"0123456789abcdef"}`, "loopback"},
+		// An address for documentation is nobody's: that it cannot be had shows that it was tried.
+		{"an exposed control port", `{"control":"192.0.2.1:0","exposed":true,"token":"0123456789abcdef"}`, "listening on the control port"},
 		{"no token", `{"control":"127.0.0.1:0"}`, "token"},
 		{"a short token", `{"control":"127.0.0.1:0","token":"short"}`, "token"},
 		{"an edge twice", `{"control":"127.0.0.1:0","token":"0123456789abcdef","edges":[` + edge + `,` + edge + `]}`, "twice"},

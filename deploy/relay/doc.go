@@ -71,7 +71,8 @@
 //
 // A rule lives no longer than its TTL unless the controller renews it, so a
 // relay without a controller heals by itself. The control port listens on
-// loopback only, wants its token, and refuses a foreign Host and any Origin.
+// loopback only, unless [Config.Exposed] says otherwise, wants its token, and
+// refuses a foreign Host and any Origin.
 // Random draws come from (the rule's seed, link, number of the connection on
 // its link, direction), so that they repeat.
 //
