@@ -59,6 +59,7 @@ func (c *conn) apply(postings []*posting, t *tally) {
 			m = p.meet(c.ordinal)
 			reset = reset || m.reset
 		}
+		delete(met, p)
 		c.meetings = append(c.meetings, m)
 		if m.to != nil {
 			to = append(to, m.to)
@@ -66,6 +67,9 @@ func (c *conn) apply(postings []*posting, t *tally) {
 		if m.from != nil {
 			from = append(from, m.from)
 		}
+	}
+	for _, m := range met { // those that have gone
+		reset = reset || m.breaks && m.seen.Load()
 	}
 	if !reset {
 		c.to.order(to, t)

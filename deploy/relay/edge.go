@@ -162,7 +162,7 @@ func (e *edge) set(programs []*program, t *tally) {
 		at := posted[p]
 		delete(posted, p)
 		if at == nil {
-			at = &posting{program: p, link: e.Link}
+			at = newPosting(p, e.Link)
 		}
 		e.postings = append(e.postings, at)
 	}

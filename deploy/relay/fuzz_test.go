@@ -19,7 +19,7 @@ func FuzzConfig(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if loopback(c.Control) != nil || len(c.Token) < leastToken {
+		if c.validate() != nil || len(c.Token) < leastToken {
 			t.Errorf("taken: control %q, token of %d bytes", c.Control, len(c.Token))
 		}
 		again, err := json.Marshal(c)
@@ -42,6 +42,10 @@ func FuzzRule(f *testing.F) {
 		`"kind":"latency","args":{"latency":"1ns","jitter":"1ns","distribution":"normal"}`,
 		`"kind":"partition"`,
 		`"kind":"reset","args":{"probability":0.5}`,
+		`"kind":"bandwidth","args":{"rate":"64KB/s"}`,
+		`"kind":"bandwidth","args":{"rate":"1.5mbit"}`,
+		`"kind":"blackhole"`,
+		`"kind":"slow_close","args":{"delay":"3s"}`,
 	} {
 		f.Add([]byte(`{"id":"r","links":[{"from":"a","to":"b"}],"direction":"both","ttl":"5s","seed":1,` + args + `}`))
 	}
@@ -54,7 +58,7 @@ func FuzzRule(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p := &posting{program: &program{rule: r, harm: h}, link: r.Links[0]}
+		p := newPosting(&program{rule: r, harm: h}, r.Links[0])
 		m := p.meet(1)
 		var way chain
 		way.held = func(int64) {}
@@ -69,6 +73,7 @@ func FuzzRule(f *testing.F) {
 			sent = append(sent, i)
 			way.pass(0, chunk{data: []byte{i}, at: now})
 		}
+		way.pass(0, chunk{mark: ending, at: now})
 		for _, s := range way.stages {
 			last := now
 			for _, c := range s.queue {
@@ -78,6 +83,7 @@ func FuzzRule(f *testing.F) {
 				last = c.at
 			}
 		}
+		way.advance(now)
 		way.restage(nil, now)
 		for _, c := range way.out {
 			got = append(got, c.data...)

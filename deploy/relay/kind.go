@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
 )
@@ -41,6 +42,13 @@ type harm interface {
 	meet(draws func(deploy.Direction) *rand.Rand) effect
 }
 
+// A shared harm keeps something that the connections of a link have in common.
+type shared interface {
+	harm
+	// onLink returns the harm for the connections of one link.
+	onLink() harm
+}
+
 // An effect is what one rule does to one connection. The zero effect does
 // nothing.
 type effect struct {
@@ -49,6 +57,9 @@ type effect struct {
 	to, from shaper
 	// reset ends the connection at once, in the way of [conn.reset].
 	reset bool
+	// breaks says that a connection that the rule has touched cannot go on
+	// without it: it is reset, like that, when the rule goes.
+	breaks bool
 }
 
 // A shaper changes one direction of one connection. It is called by one
@@ -59,6 +70,15 @@ type shaper interface {
 	// until the rule goes. It reports whether it changed anything: that is
 	// the evidence that the rule had an effect.
 	shape(c chunk, emit func(chunk)) bool
+}
+
+// A pacer is a shaper whose chunks take turns with those of other connections:
+// it gives a chunk its time when the chunk is the first of its queue, and not
+// before, so that nobody's queue stands in the way of another's.
+type pacer interface {
+	shaper
+	// pace returns when c, whose time has come at its at, may go on.
+	pace(c chunk, now time.Time) time.Time
 }
 
 type registration struct {

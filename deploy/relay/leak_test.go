@@ -1,9 +1,12 @@
 package relay_test
 
 import (
+	"errors"
 	"io"
 	"os"
 	"runtime"
+	"strconv"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -34,24 +37,42 @@ func TestNothingLeaks(t *testing.T) {
 		rule("r", "reset", "both", ""),
 		rule("r", "partition", "from", ""),
 		rule("r", "latency", "to", `{"latency":"10m"}`),
+		rule("r", "bandwidth", "both", `{"rate":"1KB/s"}`),
+		rule("r", "slow_close", "both", `{"delay":"10m"}`),
+		rule("r", "blackhole", "both", ""),
 	}
 	cycle := func(i int) {
+		rule := rules[i%len(rules)]
+		rule.ID = strconv.Itoa(i) // the evidence of those before is kept
 		fresh := dial(t, address)
 		ask(t, fresh, "x")
-		r.shape(rules[i%len(rules)])
-		held, err := fresh, error(nil)
-		if i%len(rules) != 2 { // a reset leaves nobody to talk to
-			_, err = io.WriteString(held, "y")
-		}
-		r.unshape("r")
-		if err == nil && i%len(rules) != 2 {
-			want(t, held, "y")
-		}
-		fresh.Close()
-		if i%len(rules) == 2 { // and the live one is gone too
+		r.shape(rule)
+		switch rule.Kind {
+		case "reset": // leaves nobody to talk to, the live one neither
+			r.unshape(rule.ID)
 			live.Close()
 			live = dial(t, address)
+		case "blackhole": // resets whoever spoke
+			io.WriteString(fresh, "y")
+			eventually(t, "it is swallowed", func() bool { return r.evidence(ab, rule.ID).Bytes == 1 })
+			r.unshape(rule.ID)
+			if _, err := fresh.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+				t.Fatalf("after the hole: %v, want a reset", err)
+			}
+		case "slow_close":
+			fresh.CloseWrite()
+			eventually(t, "the end is held", func() bool { return r.evidence(ab, rule.ID).Chunks > 0 })
+			r.unshape(rule.ID)
+			if _, err := fresh.Read(make([]byte, 1)); err != io.EOF {
+				t.Fatalf("after the lift: %v, want the end", err)
+			}
+		default:
+			io.WriteString(fresh, "y")
+			r.unshape(rule.ID)
+			want(t, fresh, "y")
 		}
+		r.unshape(rule.ID)
+		fresh.Close()
 		ask(t, live, "z")
 	}
 	settle := func() (files int) {

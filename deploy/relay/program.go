@@ -25,7 +25,16 @@ func (p *program) same(q *program) bool {
 type posting struct {
 	*program
 	link                       topology.Link
+	harm                       harm // the program's, for this link
 	chunks, bytes, connections atomic.Int64
+}
+
+func newPosting(p *program, l topology.Link) *posting {
+	at := &posting{program: p, link: l, harm: p.harm}
+	if s, ok := p.harm.(shared); ok {
+		at.harm = s.onLink()
+	}
+	return at
 }
 
 // A meeting is a posting on one connection, from the first sight to the last.
@@ -33,15 +42,16 @@ type meeting struct {
 	posting  *posting
 	to, from *stage // nil where it does nothing
 	reset    bool
+	breaks   bool
 	seen     atomic.Bool // it has touched the connection
 }
 
 // meet lets the program decide what it does to the connection of that number.
 func (p *posting) meet(ordinal uint64) *meeting {
-	m := &meeting{posting: p}
 	e := p.harm.meet(func(d deploy.Direction) *rand.Rand {
 		return draws(p.rule.Seed, p.link, ordinal, d)
 	})
+	m := &meeting{posting: p, breaks: e.breaks}
 	if e.to != nil && p.rule.Direction != deploy.From {
 		m.to = &stage{shaper: e.to, touch: m.touch}
 	}

@@ -112,13 +112,17 @@ func TestNoByteIsLost(t *testing.T) {
 			allow(1)
 			id := rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "id")
 			r := rule(id, "latency", rapid.SampledFrom([]deploy.Direction{deploy.To, deploy.From, deploy.Both}).Draw(t, "direction"), "")
-			switch rapid.SampledFrom([]string{"latency", "jitter", "partition", "none", "none", "stall", "rest"}).Draw(t, "change") {
+			switch rapid.SampledFrom([]string{"latency", "jitter", "partition", "bandwidth", "slow_close", "none", "none", "stall", "rest"}).Draw(t, "change") {
 			case "latency":
 				r.Args = []byte(`{"latency":"3ms"}`)
 			case "jitter":
 				r.Args = []byte(`{"latency":"1ms","jitter":"4ms","distribution":"pareto","correlation":"25"}`)
 			case "partition":
 				r.Kind = "partition"
+			case "bandwidth": // a round takes a fiftieth of a second
+				r.Kind, r.Args = "bandwidth", []byte(`{"rate":"50MB/s"}`)
+			case "slow_close":
+				r.Kind, r.Args = "slow_close", []byte(`{"delay":"5ms"}`)
 			case "none":
 				r.Kind = ""
 			case "stall":

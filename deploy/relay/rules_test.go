@@ -48,6 +48,15 @@ func TestRefusals(t *testing.T) {
 		{"partition's argument", func(r *deploy.Rule) { r.Kind = "partition" }, "latency"},
 		{"probability 0", func(r *deploy.Rule) { r.Kind, r.Args = "reset", json.RawMessage(`{"probability":0}`) }, "probability"},
 		{"probability 2", func(r *deploy.Rule) { r.Kind, r.Args = "reset", json.RawMessage(`{"probability":2}`) }, "probability"},
+		{"no rate", func(r *deploy.Rule) { r.Kind, r.Args = "bandwidth", nil }, "nothing"},
+		{"a rate without a unit", func(r *deploy.Rule) { r.Kind, r.Args = "bandwidth", json.RawMessage(`{"rate":"64"}`) }, "unit"},
+		{"a rate of nothing", func(r *deploy.Rule) { r.Kind, r.Args = "bandwidth", json.RawMessage(`{"rate":"0KB/s"}`) }, "1KB/s"},
+		{"a misspelt rate", func(r *deploy.Rule) { r.Kind, r.Args = "bandwidth", json.RawMessage(`{"rat":"1KB/s"}`) }, "rat"},
+		{"blackhole's argument", func(r *deploy.Rule) { r.Kind = "blackhole" }, "latency"},
+		{"no delay", func(r *deploy.Rule) { r.Kind, r.Args = "slow_close", nil }, "delay"},
+		{"negative delay", func(r *deploy.Rule) { r.Kind, r.Args = "slow_close", json.RawMessage(`{"delay":"-1s"}`) }, "delay"},
+		{"an hour's delay", func(r *deploy.Rule) { r.Kind, r.Args = "slow_close", json.RawMessage(`{"delay":"1h"}`) }, "10m"},
+		{"a misspelt delay", func(r *deploy.Rule) { r.Kind, r.Args = "slow_close", json.RawMessage(`{"delya":"1s"}`) }, "delya"},
 		{"one-way reset", func(r *deploy.Rule) { r.Kind, r.Args, r.Direction = "reset", nil, "to" }, "both"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

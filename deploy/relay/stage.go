@@ -9,6 +9,7 @@ type stage struct {
 	shaper shaper
 	touch  func(chunk) // told of each chunk that was changed
 	queue  []chunk     // by arrival; each at is when it may go on
+	paced  bool        // the first chunk has had its time from a pacer
 }
 
 // A chain is the stages of a flow, in the order in which bytes pass them. The
@@ -46,14 +47,27 @@ func (h *chain) pass(i int, c chunk) {
 func (h *chain) advance(now time.Time) time.Time {
 	due := never
 	for i, s := range h.stages {
-		for len(s.queue) > 0 && !s.queue[0].at.After(now) {
+		for len(s.queue) > 0 {
+			at := s.turn(now)
+			if at.After(now) {
+				if at.Before(due) {
+					due = at
+				}
+				break
+			}
 			h.pass(i+1, s.shift())
-		}
-		if len(s.queue) > 0 && s.queue[0].at.Before(due) {
-			due = s.queue[0].at
 		}
 	}
 	return due
+}
+
+// turn returns when the first chunk of the queue may go on.
+func (s *stage) turn(now time.Time) time.Time {
+	first := &s.queue[0]
+	if p, ok := s.shaper.(pacer); ok && !s.paced && !first.at.After(now) {
+		first.at, s.paced = p.pace(*first, now), true
+	}
+	return first.at
 }
 
 // restage replaces the stages. Those that go empty into what follows them, as
@@ -97,5 +111,6 @@ func (s *stage) shift() chunk {
 	c := s.queue[0]
 	s.queue[0] = chunk{} // or its bytes live as long as the array
 	s.queue = s.queue[1:]
+	s.paced = false
 	return c
 }
