@@ -42,6 +42,25 @@ test: build ## run all tests (under 12 minutes on 2 cores)
 	pg=$$(bin/bedlam postgres) && export PATH="$$PATH:$$pg" || echo "no PostgreSQL: the tests that need one are skipped"; \
 	set -x; go test $$race -shuffle=on ./...
 
+.PHONY: image
+image: build ## build the container image of the shop  [BEDLAM_IMAGE=bedlam:local]
+	docker build -q -t $${BEDLAM_IMAGE:-bedlam:local} -f deploy/compose/Dockerfile bin
+
+.PHONY: compose
+compose: build ## write deploy/compose/compose.yaml again
+	@bin/bedlam compose > bin/compose.yaml && mv bin/compose.yaml deploy/compose/compose.yaml
+
+# The plugin if it is there, else the program of old.
+COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) -p bedlam-shop -f deploy/compose/compose.yaml
+
+.PHONY: compose-up
+compose-up: image ## start the shop in containers, without Bedlam, at http://127.0.0.1:8080
+	$(COMPOSE) up -d
+
+.PHONY: compose-down
+compose-down: ## remove what compose-up started, and its data
+	$(COMPOSE) down -v --remove-orphans
+
 .PHONY: bench
 bench: build ## measure the shop: start, memory, the rate that it holds
 	@bin/bedlam bench
