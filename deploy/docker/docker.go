@@ -1,10 +1,132 @@
 // Package docker runs a system as containers of this machine's Docker daemon.
+//
+// [New] gives the engine. What it brings up is this:
+//
+//	bridge network of the run, a subnet of its own
+//	 ├─ .1  this machine ────── loader, probes, audit; telemetry is forwarded from here
+//	 ├─ .2  relay ───────────── a port for every link; control published on 127.0.0.1
+//	 ├─ .3… service (each) ──── the shop's image, one static binary FROM scratch
+//	 └─ …   PostgreSQL (each) ─ a real one, its data on a volume
+//
+// Every address is decided before anything starts and stays the same whatever is
+// restarted. Package supervise keeps the containers as it keeps processes (the
+// daemon's own restart policy is off), so that the same experiment means the
+// same on both engines; here is what a container is and how it ends.
+//
+// Everything of a run carries the label dev.bedlam.run, which is how
+// [Engine.Sweep] finds it all whatever happened to the scratch folder.
 package docker
 
 import (
-	_ "github.com/moby/moby/api/types/container"
-	_ "github.com/moby/moby/client"
-	_ "github.com/testcontainers/testcontainers-go"
-	_ "github.com/testcontainers/testcontainers-go/network"
-	_ "github.com/testcontainers/testcontainers-go/wait"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/postgres"
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
+
+// schema is the version of the scratch folder's system.json.
+const schema = "bedlam.docker/1"
+
+// Options of an engine. The zero value is good.
+type Options struct {
+	// Cache keeps PostgreSQL's binaries, out of which an image is made where
+	// none can be pulled; empty: [postgres.CacheDir].
+	Cache string
+	// Patience bounds the start of the whole system once its images are there;
+	// 0: two minutes, ten times what a machine with two cores takes.
+	Patience time.Duration
+}
+
+// An Engine runs systems as containers.
+type Engine struct{ options Options }
+
+var _ deploy.Engine = (*Engine)(nil)
+
+// New returns the engine. It does not look for a daemon yet.
+func New(o Options) *Engine {
+	if o.Patience == 0 {
+		o.Patience = 2 * time.Minute
+	}
+	return &Engine{options: o}
+}
+
+// Name returns "docker".
+func (e *Engine) Name() string { return "docker" }
+
+// Version says which daemon the engine would use. The error says in one line
+// why it can use none.
+func Version(ctx context.Context) (string, error) {
+	d, err := connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer d.close()
+	return d.version, nil
+}
+
+func (e *Engine) cache() (string, error) {
+	if e.options.Cache != "" {
+		return e.options.Cache, nil
+	}
+	return postgres.CacheDir()
+}
+
+// Attach implements [deploy.Engine]. Down of what it returns is a sweep that
+// leaves the scratch folder itself.
+func (e *Engine) Attach(ctx context.Context, scratch string) (deploy.System, error) {
+	fail := func(err error) error { return fmt.Errorf("attaching to %s: %w", scratch, err) }
+	f, desc, err := supervise.Open(scratch, schema)
+	if err != nil {
+		return nil, fail(err)
+	}
+	d, err := connect(ctx)
+	if err != nil {
+		return nil, fail(err)
+	}
+	m := &machine{daemon: d, desc: desc}
+	return supervise.Attach(f, desc, m, func(ctx context.Context) error {
+		if err := d.sweep(ctx, desc.Run); err != nil {
+			return err
+		}
+		return f.Empty(false)
+	}), nil
+}
+
+// Sweep implements [deploy.Engine]: it removes the run's containers, its
+// network, its volumes and its unfinished images, and then the scratch folder.
+// It touches no folder that no run of this engine has marked as its own.
+func (e *Engine) Sweep(ctx context.Context, run, scratch string) error {
+	fail := func(err error) error { return fmt.Errorf("sweeping run %s: %w", run, err) }
+	_, missing := os.Stat(scratch)
+	f, desc, err := supervise.ToSweep(run, scratch, schema)
+	if err != nil {
+		return fail(err)
+	}
+	if run == "" {
+		run = desc.Run
+	}
+	// The daemon is asked for nothing before the folder is marked. But one that
+	// is not there at all may have been lost with the machine's temporary
+	// files, and containers outlive a reboot.
+	if desc.Schema == "" && (run == "" || !errors.Is(missing, fs.ErrNotExist)) {
+		return nil
+	}
+	d, err := connect(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	defer d.close()
+	if err := d.sweep(ctx, run); err != nil {
+		return fail(err)
+	}
+	if err := f.Empty(true); err != nil {
+		return fail(err)
+	}
+	return nil
+}

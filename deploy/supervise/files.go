@@ -82,7 +82,7 @@ func (f Files) Folder(name string) string { return filepath.Join(f.Scratch, name
 
 // Make lays out the empty scratch folder, with a folder for each of the names.
 func (f Files) Make(d Description, folders ...string) error {
-	if err := WriteJSON(f.system(), d); err != nil { // first: it marks the folder as ours
+	if err := f.Describe(d); err != nil { // first: it marks the folder as ours
 		return err
 	}
 	for _, name := range []string{"state", "rules"} {
@@ -109,6 +109,10 @@ func (f Files) description(schema string) (Description, error) {
 	}
 	return d, nil
 }
+
+// Describe replaces the description, by an engine that learns of what it
+// describes step by step.
+func (f Files) Describe(d Description) error { return WriteJSON(f.system(), d) }
 
 // Open finds the scratch folder of a run that the engine with this schema
 // brought up.

@@ -21,7 +21,7 @@ type Outfit struct {
 	Service func(in topology.Instance, told Told) Body
 	Store   func(in topology.Instance, o postgres.Options) Body
 	Relay   func(told Told) Body
-	// Provision makes a fresh store what o says.
+	// Provision makes a fresh store what o says; nil if it does so itself.
 	Provision func(ctx context.Context, o postgres.Options) error
 	// Clear ends and removes what is left when every keeper has gone.
 	Clear func(ctx context.Context) error
@@ -77,7 +77,9 @@ func New(f Files, d Description, p deploy.Plan, o Outfit) *System {
 		if IsStore(v) {
 			store := d.Stores[in.Service]
 			u.body = o.Store(in, store)
-			u.equip = func(ctx context.Context) error { return o.Provision(ctx, store) }
+			if o.Provision != nil {
+				u.equip = func(ctx context.Context) error { return o.Provision(ctx, store) }
+			}
 			stores[v.Name] = u
 		} else {
 			u.body = o.Service(in, func() ([]byte, error) { return s.assign(in, v) })

@@ -1,0 +1,80 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/supervise"
+)
+
+// A machine is the daemon, and one run's containers on it.
+type machine struct {
+	daemon *daemon
+	desc   supervise.Description
+}
+
+// container is the name of an instance's container, by which the daemon knows
+// it as well as by its id.
+func (m *machine) container(instance string) string {
+	return "bedlam-" + m.desc.Run + "-" + instance
+}
+
+// Look implements [supervise.Machine].
+func (m *machine) Look(ctx context.Context, instance string) (deploy.Phase, int, error) {
+	v, err := m.daemon.inspect(ctx, m.container(instance))
+	switch {
+	case errors.Is(err, errUnknown):
+		return deploy.Down, 0, nil
+	case err != nil:
+		return "", 0, err
+	case v.Paused:
+		return deploy.Paused, v.PID, nil
+	case v.Running:
+		return deploy.Running, v.PID, nil
+	}
+	return deploy.Down, 0, nil
+}
+
+// Kill implements [deploy.Killer]: SIGKILL to the container's first process,
+// with which the kernel ends all others. One that is paused is thawed for it.
+func (m *machine) Kill(ctx context.Context, instance string) error {
+	return m.end(ctx, instance, syscall.SIGKILL)
+}
+
+// Stop implements [deploy.Stopper].
+func (m *machine) Stop(ctx context.Context, instance string) error {
+	return m.end(ctx, instance, m.desc.Gentle(instance))
+}
+
+func (m *machine) end(ctx context.Context, instance string, sig syscall.Signal) error {
+	id := m.container(instance)
+	if err := m.daemon.kill(ctx, id, sig); err != nil {
+		return gone(err)
+	}
+	_, err := m.daemon.wait(ctx, id)
+	return err
+}
+
+// Pause implements [deploy.Pauser], by the kernel's freezer.
+func (m *machine) Pause(ctx context.Context, instance string) error {
+	return gone(m.daemon.pause(ctx, m.container(instance)))
+}
+
+// Resume implements [deploy.Pauser].
+func (m *machine) Resume(ctx context.Context, instance string) error {
+	err := m.daemon.unpause(ctx, m.container(instance))
+	if err = gone(err); errors.Is(err, supervise.ErrGone) {
+		return nil
+	}
+	return err
+}
+
+// gone tells of a container that does not run in the words of all engines.
+func gone(err error) error {
+	if errors.Is(err, errGone) || errors.Is(err, errUnknown) {
+		return supervise.ErrGone
+	}
+	return err
+}
