@@ -1,11 +1,16 @@
 package relay_test
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 // The benchmarks are ratios against a control, measured turn by turn on the
@@ -184,4 +189,90 @@ func BenchmarkShape(b *testing.B) {
 	slices.Sort(lift)
 	b.ReportMetric(float64(apply[len(apply)/2].Microseconds()), "apply-p50-us")
 	b.ReportMetric(float64(lift[len(lift)/2].Microseconds()), "lift-p50-us")
+}
+
+// BenchmarkBandwidth saturates a limited link for a second after its first
+// piece and compares what arrived with what was asked. The control is the same
+// limit kept by a sender that sleeps between pieces of the same size until each
+// is due and makes up for any lateness: what is left of the error there is the
+// machine's. Over the line's lateness of 25 ms the relay makes up for nothing, so
+// that a second in which the machine was busy elsewhere for longer brings less.
+func BenchmarkBandwidth(b *testing.B) {
+	for _, rate := range []deploy.Rate{64_000, 1e6, 10e6, 100e6} {
+		for _, connections := range []int{1, 8} {
+			b.Run(fmt.Sprintf("%s/%d", rate, connections), func(b *testing.B) {
+				var sum atomic.Int64
+				sink := serve(b, func(c *net.TCPConn) {
+					defer c.Close()
+					buf := make([]byte, 64<<10)
+					for {
+						n, err := c.Read(buf)
+						if err != nil {
+							return
+						}
+						sum.Add(int64(n))
+					}
+				})
+				// second pours into the connections and returns the share of the
+				// rate that a second has brought.
+				second := func(pour func(stop <-chan struct{})) float64 {
+					stop := make(chan struct{})
+					var poured sync.WaitGroup
+					poured.Go(func() { pour(stop) })
+					at := sum.Load()
+					for sum.Load() == at {
+						time.Sleep(time.Millisecond)
+					}
+					at, began := sum.Load(), time.Now()
+					time.Sleep(time.Second)
+					share := float64(sum.Load()-at) / float64(rate) / time.Since(began).Seconds()
+					close(stop)
+					poured.Wait()
+					return share
+				}
+				piece := make([]byte, max(256, int(rate)/200))
+				var ours, control []float64
+				for b.Loop() {
+					direct := patient(b, dial(b, sink))
+					control = append(control, second(func(stop <-chan struct{}) {
+						began, sent := time.Now(), 0
+						for {
+							select {
+							case <-stop:
+								direct.Close()
+								return
+							case <-time.After(time.Until(began.Add(rate.Time(sent)))):
+							}
+							n, _ := direct.Write(piece)
+							sent += n
+						}
+					}))
+					r := between(b, sink)
+					r.shape(rule("r", "bandwidth", "to", fmt.Sprintf(`{"rate":%q}`, rate)))
+					ours = append(ours, second(func(stop <-chan struct{}) {
+						var all sync.WaitGroup
+						for range connections {
+							c := patient(b, r.dial())
+							all.Go(func() {
+								block := make([]byte, 64<<10)
+								for {
+									if _, err := c.Write(block); err != nil {
+										return
+									}
+								}
+							})
+						}
+						<-stop
+						r.stop() // resets the connections
+						all.Wait()
+					}))
+				}
+				report(b, "of-asked", ours)
+				report(b, "control-of-asked", control)
+				slices.Sort(ours)
+				b.ReportMetric(ours[0], "of-asked-least")
+				b.ReportMetric(ours[len(ours)-1], "of-asked-most")
+			})
+		}
+	}
 }
