@@ -25,10 +25,18 @@ import (
 // one is never taken for a new one.
 const templateFormat = 2
 
+// templates is the cache's folder for them.
+const templates = "templates"
+
+// templateName names the template for the account with that number.
+func (i *Install) templateName(uid int) string {
+	return fmt.Sprintf("%s-u%d-%d", i.Version, uid, templateFormat)
+}
+
 // template returns the folder of the template, and makes it first if need be.
 func (i *Install) template(ctx context.Context, cache string) (string, error) {
-	parent := filepath.Join(cache, "templates")
-	name := fmt.Sprintf("%s-u%d-%d", i.Version, i.Account.UID, templateFormat)
+	parent := filepath.Join(cache, templates)
+	name := i.templateName(i.Account.UID)
 	dir := filepath.Join(parent, name)
 	if exists(dir) {
 		return dir, nil

@@ -1,0 +1,91 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/client"
+)
+
+// follow copies what a container has written since then, standard output and
+// standard error, to w as it comes, and returns nil when the container's life
+// has ended or ctx is done.
+func (d *daemon) follow(ctx context.Context, id string, since time.Time, w io.Writer) error {
+	o := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true}
+	if !since.IsZero() {
+		o.Since = fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond())
+	}
+	logs, err := d.api.ContainerLogs(ctx, id, o)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("reading a container's output: %w", plain(err))
+	}
+	defer logs.Close()
+	if _, err := stdcopy.StdCopy(w, w, logs); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("reading a container's output: %w", err)
+	}
+	return nil
+}
+
+// lastWords returns the last line that a container has written.
+func (d *daemon) lastWords(ctx context.Context, id string) string {
+	logs, err := d.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: "1"})
+	if err != nil {
+		return err.Error()
+	}
+	defer logs.Close()
+	var text bytes.Buffer
+	stdcopy.StdCopy(&text, &text, logs) // what there is of it is enough
+	return string(bytes.TrimSpace(text.Bytes()))
+}
+
+// exec runs a command in a running container and waits for its end. It returns
+// what it wrote, and an error if it could not be run or ended with another
+// code than 0. When ctx is done, the command is left to itself.
+func (d *daemon) exec(ctx context.Context, id string, command ...string) ([]byte, error) {
+	fail := func(out []byte, err error) ([]byte, error) {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return out, fmt.Errorf("running %s in a container: %w", strconv.Quote(command[0]), plain(err))
+	}
+	made, err := d.api.ExecCreate(ctx, id, client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
+	if err != nil {
+		return fail(nil, err)
+	}
+	stream, err := d.api.ExecAttach(ctx, made.ID, client.ExecAttachOptions{})
+	if err != nil {
+		return fail(nil, err)
+	}
+	defer stream.Close()
+	defer context.AfterFunc(ctx, func() { stream.Conn.Close() })()
+	var out bytes.Buffer
+	if _, err := stdcopy.StdCopy(&out, &out, stream.Reader); err != nil {
+		return fail(out.Bytes(), err)
+	}
+	// The stream may end a moment before the daemon has the code.
+	for {
+		got, err := d.api.ExecInspect(ctx, made.ID, client.ExecInspectOptions{})
+		switch {
+		case err != nil:
+			return fail(out.Bytes(), err)
+		case got.Running:
+		case got.ExitCode != 0:
+			return fail(out.Bytes(), fmt.Errorf("it ended with code %d: %s", got.ExitCode, bytes.TrimSpace(out.Bytes())))
+		default:
+			return out.Bytes(), nil
+		}
+		select {
+		case <-ctx.Done():
+			return fail(out.Bytes(), ctx.Err())
+		case <-time.After(glance):
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// atOnce is how much is removed at a time. A removal is mostly waiting for
+	// the kernel to tear a network namespace down; more at once only queue in
+	// the daemon.
+	atOnce = 16
+	// quiet is the pause between two looks that must both find nothing. What a
+	// killed client asked for is not seen before the daemon has made it.
+	quiet = time.Second
+)
+
+// sweep removes all that carries the run's label: containers in whatever
+// state, networks, volumes, unfinished images. It is idempotent, and returns
+// when two looks with a pause between them have found nothing.
+func (d *daemon) sweep(ctx context.Context, run string) error { return d.empty(ctx, run, 2) }
+
+// empty is sweep for who knows how many looks are enough: one, if nothing was
+// asked for that may still come.
+func (d *daemon) empty(ctx context.Context, run string, looks int) error {
+	fail := func(err error) error { return fmt.Errorf("sweeping run %q: %w", run, err) }
+	if run == "" {
+		return fail(errNoRun)
+	}
+	var last error // why something is still there
+	for empty := 0; ; {
+		l, err := d.left(ctx, run)
+		if err != nil {
+			return fail(errors.Join(err, last))
+		}
+		if l.none() {
+			if empty++; empty == looks {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return fail(context.Cause(ctx))
+			case <-time.After(quiet):
+			}
+			continue
+		}
+		empty = 0
+		// What cannot be removed now can be in a moment: a container that is
+		// being started, a network that one is just leaving.
+		if last = d.clear(ctx, l); last != nil {
+			select {
+			case <-ctx.Done():
+				return fail(errors.Join(context.Cause(ctx), last))
+			case <-time.After(glance):
+			}
+		}
+	}
+}
+
+// leftovers are what the daemon has of a run, by ID or name.
+type leftovers struct{ containers, networks, volumes, images []string }
+
+func (l leftovers) none() bool {
+	return len(l.containers)+len(l.networks)+len(l.volumes)+len(l.images) == 0
+}
+
+// left looks for what carries the run's label. The daemon compares the whole
+// value; that is not left to trust.
+func (d *daemon) left(ctx context.Context, run string) (l leftovers, err error) {
+	var errs [4]error
+	containers, e := d.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: of(run)})
+	errs[0] = e
+	for _, c := range containers.Items {
+		if c.Labels[runLabel] == run {
+			l.containers = append(l.containers, c.ID)
+		}
+	}
+	networks, e := d.api.NetworkList(ctx, client.NetworkListOptions{Filters: of(run)})
+	errs[1] = e
+	for _, n := range networks.Items {
+		if n.Labels[runLabel] == run {
+			l.networks = append(l.networks, n.ID)
+		}
+	}
+	volumes, e := d.api.VolumeList(ctx, client.VolumeListOptions{Filters: of(run)})
+	errs[2] = e
+	for _, v := range volumes.Items {
+		if v.Labels[runLabel] == run {
+			l.volumes = append(l.volumes, v.Name)
+		}
+	}
+	images, e := d.api.ImageList(ctx, client.ImageListOptions{All: true, Filters: of(run)})
+	errs[3] = e
+	for _, i := range images.Items {
+		if i.Labels[runLabel] == run {
+			l.images = append(l.images, i.ID)
+		}
+	}
+	return l, errors.Join(errs[:]...)
+}
+
+// clear removes what was found. Containers go first: they hold the rest.
+func (d *daemon) clear(ctx context.Context, l leftovers) error {
+	return errors.Join(
+		each(l.containers, func(id string) error { return d.remove(ctx, id) }),
+		each(l.networks, func(id string) error {
+			_, err := d.api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
+			return err
+		}),
+		each(l.volumes, func(name string) error {
+			_, err := d.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
+			return err
+		}),
+		each(l.images, func(id string) error {
+			_, err := d.api.ImageRemove(ctx, id, client.ImageRemoveOptions{Force: true, PruneChildren: true})
+			return err
+		}),
+	)
+}
+
+// each removes several things at once. What is gone already is no error.
+func each(things []string, remove func(string) error) error {
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	errs := make([]error, len(things))
+	for i, thing := range things {
+		g.Go(func() error {
+			if err := remove(thing); err != nil && !errdefs.IsNotFound(err) {
+				errs[i] = err
+			}
+			return nil
+		})
+	}
+	g.Wait()
+	return errors.Join(errs...)
+}
