@@ -21,6 +21,7 @@ import (
 	"github.com/bedlamlab/bedlam/services/catalog/catalogpb"
 	"github.com/bedlamlab/bedlam/services/checkout/checkoutpb"
 	"github.com/bedlamlab/bedlam/services/gateway"
+	"github.com/bedlamlab/bedlam/services/internal/call"
 	"github.com/bedlamlab/bedlam/services/internal/servetest"
 	"github.com/bedlamlab/bedlam/services/orders/orderspb"
 	"github.com/bedlamlab/bedlam/services/recommend/recommendpb"
@@ -241,7 +242,7 @@ func open(t *testing.T, policies map[string]topology.Policy, settings map[string
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := grpc.NewServer()
+	g := grpc.NewServer(call.AllowKeepalive())
 	catalogpb.RegisterCatalogServer(g, catalogServer{backend: b})
 	recommendpb.RegisterRecommendServer(g, recommendServer{backend: b})
 	cartpb.RegisterCartServer(g, cartServer{backend: b})

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/bedlamlab/bedlam/services/catalog/catalogpb"
+	"github.com/bedlamlab/bedlam/services/internal/call"
 	"github.com/bedlamlab/bedlam/services/internal/servetest"
 	"github.com/bedlamlab/bedlam/services/recommend"
 	"github.com/bedlamlab/bedlam/services/recommend/recommendpb"
@@ -52,7 +53,7 @@ func start(t *testing.T, s *shelf) recommendpb.RecommendClient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := grpc.NewServer()
+	g := grpc.NewServer(call.AllowKeepalive())
 	catalogpb.RegisterCatalogServer(g, s)
 	go g.Serve(l)
 	t.Cleanup(g.Stop)
