@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 )
@@ -31,9 +32,11 @@ func (e *Engine) Sweep(ctx context.Context, run, scratch string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		// Up did not get far enough to mark it, or a sweep has been here:
 		// then it is empty, or gone. Processes may still stand in it.
-		unfinished, _ := filepath.Glob(filepath.Join(real, ".new-*"))
-		for _, path := range unfinished {
-			os.Remove(path)
+		inside, _ := os.ReadDir(real) // no pattern: the path is a person's and may hold a [
+		for _, entry := range inside {
+			if strings.HasPrefix(entry.Name(), ".new-") {
+				os.Remove(filepath.Join(real, entry.Name()))
+			}
 		}
 		if err := os.Remove(real); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fail(fmt.Errorf("this is no scratch folder of ours: %w", err))
