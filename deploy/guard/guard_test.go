@@ -156,8 +156,8 @@ func (o *owner) guardian(t *testing.T, said string) int {
 	return pid
 }
 
-// eventually waits for what happens in another process; a minute is no measure
-// of anything.
+// eventually polls, because what is waited for happens in another process,
+// which is often not even our child; a minute is no measure of anything.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for until := time.Now().Add(time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
