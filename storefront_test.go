@@ -41,7 +41,7 @@ func browser(t *testing.T) context.Context {
 	if path == "" {
 		t.Skip("a person's way through the pages needs a browser: there is no chromium on the PATH")
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()), chromedp.Env("TMPDIR="+t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WindowSize(390, 844))
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
@@ -94,19 +94,15 @@ func TestAPersonCanBuy(t *testing.T) {
 	if base == "" {
 		t.Fatal("bedlam up printed no storefront")
 	}
-	for _, step := range []chromedp.Action[chromedp.Void]{
-		chromedp.Navigate(base),
-		chromedp.Click(`a[href^="/products/"]`, chromedp.NodeVisible),
-		chromedp.Click(`form[action="/cart/items"] button`, chromedp.NodeVisible),
-		chromedp.Click(`a[href="/checkout"]`, chromedp.NodeVisible),
-		chromedp.SendKeys(`input[name="customer"]`, "Ada", chromedp.NodeVisible),
-	} {
-		see(t, page, step)
-	}
+	see(t, page, chromedp.Navigate(base))
+	click(t, page, `a[href^="/products/"]`)
+	click(t, page, `form[action="/cart/items"] button`)
+	click(t, page, `a[href="/checkout"]`)
+	see(t, page, chromedp.SendKeys(`input[name="customer"]`, "Ada", chromedp.NodeVisible))
 	if wide := see(t, page, chromedp.Evaluate[bool](`document.documentElement.scrollWidth > document.documentElement.clientWidth`)); wide {
 		t.Error("the checkout page is wider than a phone")
 	}
-	see(t, page, chromedp.Click(`form[action="/checkout"] button`, chromedp.NodeVisible))
+	click(t, page, `form[action="/checkout"] button`)
 	see(t, page, chromedp.WaitNotPresent(`form[action="/checkout"]`))
 	see(t, page, chromedp.WaitVisible("main h1"))
 	at, state := see(t, page, chromedp.Location()), see(t, page, chromedp.Text("main"))
@@ -116,6 +112,17 @@ func TestAPersonCanBuy(t *testing.T) {
 	if !strings.Contains(state, "Paid") {
 		t.Errorf("the order's page says %q", state)
 	}
+}
+
+// click waits until a page shows what is to be clicked, and clicks it. A page
+// that has just been loaded is waited for until it has been drawn: before its
+// first frame a browser throws a mouse's clicks away, since nobody can have
+// meant what nobody has seen.
+func click(t *testing.T, page context.Context, what string) {
+	t.Helper()
+	see(t, page, chromedp.WaitVisible(what))
+	see(t, page, chromedp.Evaluate[bool](`new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`, chromedp.EvalAwaitPromise))
+	see(t, page, chromedp.Click(what, chromedp.NodeVisible))
 }
 
 // see does one thing in the browser and returns what it gives.

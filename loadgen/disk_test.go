@@ -75,7 +75,7 @@ func TestFullDisk(t *testing.T) {
 		}
 		for i := range 300 {
 			w.Record(sample(i))
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(10 * time.Millisecond) // of the bubble's clock: several flushes in all
 		}
 		if !errors.Is(w.Err(), syscall.ENOSPC) {
 			t.Errorf("the error is %v", w.Err())
@@ -106,7 +106,7 @@ func TestDiskWithRoomAgain(t *testing.T) {
 		for i, r := range want {
 			w.Record(r)
 			if i == 1000 {
-				time.Sleep(time.Second)
+				time.Sleep(time.Second) // of the bubble's clock: the disk has refused by now
 				d.set(1 << 20)
 			}
 		}
@@ -133,7 +133,7 @@ func TestLostRequestsAreCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.Record(sample(0))
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // of the bubble's clock: the first is written
 		d.set(0)
 		w.Record(sample(1))
 		time.Sleep(time.Second) // the second is encoded, and waits

@@ -31,12 +31,13 @@ func gateways(t *testing.T, h http.Handler, n int) []loadgen.Gateway {
 	return all
 }
 
-// load makes load over real sockets until that many journeys have begun, and
-// drains it.
-func load(t *testing.T, c loadgen.Config, journeys int) []loadgen.Request {
+// load makes load over real sockets until that many journeys have done their
+// first request, and drains it.
+func load(t *testing.T, c loadgen.Config, journeys int64) []loadgen.Request {
 	t.Helper()
 	l := &ledger{}
-	c.Recorder = l
+	begun := newBell(l, journeys, func(r loadgen.Request) bool { return r.Step == 0 })
+	c.Recorder = begun
 	if c.Run == "" {
 		c.Run = "test"
 	}
@@ -44,9 +45,7 @@ func load(t *testing.T, c loadgen.Config, journeys int) []loadgen.Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for g.Live().Arrived < journeys {
-		time.Sleep(time.Millisecond)
-	}
+	<-begun.rung
 	if err := g.Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -225,27 +224,27 @@ func TestRealStall(t *testing.T) {
 	t.Parallel()
 	s := newShop()
 	held := make(chan struct{})
+	hundred := make(chan struct{})
 	var stalling atomic.Bool
 	var waiting atomic.Int64
 	s.before = func(w http.ResponseWriter, r *http.Request) bool {
 		if stalling.Load() {
-			waiting.Add(1)
+			if waiting.Add(1) == 100 {
+				close(hundred)
+			}
 			<-held
 		}
 		return false
 	}
 	l, begin := &ledger{}, time.Now()
-	g, err := loadgen.Start(t.Context(), loadgen.Config{Run: "r", Rate: 200, Gateways: gateways(t, s, 2), Recorder: l, Timeout: time.Minute, Start: begin})
+	warm := newBell(l, 100, loadgen.Request.Good)
+	g, err := loadgen.Start(t.Context(), loadgen.Config{Run: "r", Rate: 200, Gateways: gateways(t, s, 2), Recorder: warm, Timeout: time.Minute, Start: begin})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for g.Live().Total.Good < 100 {
-		time.Sleep(time.Millisecond)
-	}
+	<-warm.rung
 	stalling.Store(true)
-	for waiting.Load() < 100 { // an open loop goes on asking; a closed one would hang here
-		time.Sleep(time.Millisecond)
-	}
+	<-hundred // an open loop goes on asking; a closed one would hang here
 	outstanding := g.Live().Outstanding
 	released := time.Since(begin)
 	stalling.Store(false)

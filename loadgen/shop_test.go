@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -255,11 +256,33 @@ func start(t *testing.T, h http.Handler, c loadgen.Config) (*loadgen.Generator, 
 // drained runs the load for that long and returns what was recorded.
 func drained(t *testing.T, g *loadgen.Generator, l *ledger, d time.Duration) []loadgen.Request {
 	t.Helper()
-	time.Sleep(d)
+	time.Sleep(d) // of the bubble's clock
 	if err := g.Drain(context.WithoutCancel(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	return l.all()
+}
+
+// A bell is a Recorder that passes every request on and rings once, when as
+// many that count are done.
+type bell struct {
+	loadgen.Recorder
+	counts func(loadgen.Request) bool
+	left   atomic.Int64
+	rung   chan struct{} // closed when it rings
+}
+
+func newBell(to loadgen.Recorder, n int64, counts func(loadgen.Request) bool) *bell {
+	b := &bell{Recorder: to, counts: counts, rung: make(chan struct{})}
+	b.left.Store(n)
+	return b
+}
+
+func (b *bell) Record(r loadgen.Request) {
+	b.Recorder.Record(r)
+	if b.counts(r) && b.left.Add(-1) == 0 {
+		close(b.rung)
+	}
 }
 
 func hexed(id [8]byte) string { return fmt.Sprintf("%x", id[:]) }

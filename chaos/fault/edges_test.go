@@ -75,8 +75,8 @@ func TestLiftReadsBack(t *testing.T) {
 // The probes see what is there, not what should be.
 func TestEdgeProbes(t *testing.T) {
 	late := func(c net.Conn) {
-		// The test's clock is this wait itself: a floor, which no busy machine
-		// can break.
+		// No event is awaited: being late is what this is, by more than the 300 ms
+		// that are asked for. It is a floor, which no busy machine can break.
 		if _, err := c.Read(make([]byte, 64)); err == nil {
 			<-time.After(400 * time.Millisecond)
 			_, _ = c.Write([]byte("N"))

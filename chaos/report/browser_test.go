@@ -35,7 +35,7 @@ func chromium(t *testing.T) context.Context {
 		t.Skip("skipped: there is no Chromium in /usr/bin to look at the page with")
 	}
 	ctx, stop := chromedp.NewExecAllocator(context.Background(), chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox,
-		chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-background-networking", true),
+		chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.UserDataDir(t.TempDir()), chromedp.Env("TMPDIR="+t.TempDir()), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
 	t.Cleanup(stop)
 	ctx, end := context.WithTimeout(ctx, 2*time.Minute) // a browser that hangs must not hang the tests

@@ -32,12 +32,12 @@ func TestPlainProgress(t *testing.T) {
 		step("2 of 3 are ready", 100*time.Millisecond)
 		for range 3 {
 			p.show(bedlam.Status{Progress: runner.Progress{Phase: "warm-up"}})
-			time.Sleep(500 * time.Millisecond)
+			time.Sleep(500 * time.Millisecond) // of the bubble's clock
 		}
 		p.show(bedlam.Status{Progress: runner.Progress{Phase: "baseline"}})
 		step("judging", 10*time.Millisecond)
 		p.done()
-		time.Sleep(5 * time.Second)
+		time.Sleep(5 * time.Second) // of the bubble's clock: nothing may follow what is done
 	})
 	got, err := os.ReadFile(f.Name())
 	if err != nil {

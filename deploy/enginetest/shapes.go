@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/guard"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -105,13 +106,17 @@ func ruleIsReplaced(t *testing.T, f *fixture) {
 }
 
 // rulesLive outlasts a rule's own life: as long as the system's owner lives,
-// the rule does.
+// the rule does. Nothing is awaited: unrenewed, the rule would end by the
+// relay's clock after one TTL, so half a TTL more without its end proves that
+// it was renewed. Looking often finds one that goes and comes back, too.
 func rulesLive(t *testing.T, f *fixture) {
 	r := rule("enginetest/short", "latency", `{"latency":"1ms"}`, link(loader, "front-1"))
-	r.TTL = topology.Duration(2 * time.Second)
+	// The life that a run's rules have: what a busy owner can oversleep without
+	// losing them is the engine's own margin, not one that is cut down for this.
+	r.TTL = topology.Duration(guard.Lease)
 	shaped(t, f, r, func() {
 		shaper := power[deploy.Shaper](t, f)
-		for until := time.Now().Add(2 * r.TTL.D()); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+		for until := time.Now().Add(r.TTL.D() * 3 / 2); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
 			rules, err := shaper.Rules(within(t))
 			if err != nil {
 				t.Fatal(err)

@@ -64,7 +64,9 @@ func TestOwnerIsKilledAtAnyMoment(t *testing.T) {
 	for range rounds {
 		state := t.TempDir()
 		o := start(t, state, "run")
-		time.Sleep(time.Duration(draw.Int64N(int64(40 * time.Millisecond)))) // the moment is the point
+		// No event is awaited: a moment of chance is the point. 40 ms is more
+		// than a start takes, from nothing to a guard that is ready.
+		time.Sleep(time.Duration(draw.Int64N(int64(40 * time.Millisecond))))
 		o.kill()
 		// The next one that starts heals what is stale; the guard may be
 		// doing just that.

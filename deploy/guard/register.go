@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -40,7 +41,7 @@ func Register(state string, r Run) (*Registration, error) {
 	sweepUnfinished(dir)
 	// Written and locked under another name, then linked: nobody ever sees an
 	// entry that is half written or whose owner has not locked it yet.
-	f, err := os.CreateTemp(dir, ".new-*")
+	f, err := os.CreateTemp(dir, unfinished+"*")
 	if err != nil {
 		return nil, fmt.Errorf("registering run %s: %w", r.ID, err)
 	}
@@ -67,13 +68,19 @@ func Register(state string, r Run) (*Registration, error) {
 	return &Registration{state: state, run: r, file: f}, nil
 }
 
+// unfinished begins the name of an entry that is being written.
+const unfinished = ".new-"
+
 // sweepUnfinished removes what owners left that died while they registered. A
 // minute is far longer than a living one takes.
 func sweepUnfinished(dir string) {
-	left, _ := filepath.Glob(filepath.Join(dir, ".new-*"))
-	for _, path := range left {
-		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > time.Minute {
-			os.Remove(path)
+	left, _ := os.ReadDir(dir)
+	for _, e := range left {
+		if !strings.HasPrefix(e.Name(), unfinished) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > time.Minute {
+			os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
 }

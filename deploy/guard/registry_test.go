@@ -66,9 +66,10 @@ func TestRegister(t *testing.T) {
 	}
 }
 
-// TestUnfinished leaves what an owner does that dies while it registers.
+// TestUnfinished leaves what an owner does that dies while it registers. The
+// state folder is called as a person may call it: its path is no pattern.
 func TestUnfinished(t *testing.T) {
-	state := t.TempDir()
+	state := filepath.Join(t.TempDir(), "state[*")
 	register(t, state, "x")
 	old, fresh := filepath.Join(state, "runs", ".new-1"), filepath.Join(state, "runs", ".new-2")
 	for _, path := range []string{old, fresh} {

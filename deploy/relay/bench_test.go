@@ -147,7 +147,7 @@ func BenchmarkLatency(b *testing.B) {
 			if _, err := io.ReadFull(c, buf); err != nil {
 				return
 			}
-			time.Sleep(delay)
+			time.Sleep(delay) // the control itself
 			c.Write(buf)
 		}
 	})))

@@ -126,12 +126,15 @@ func TestNoByteIsLost(t *testing.T) {
 			case "none":
 				r.Kind = ""
 			case "stall":
-				gate.Lock() // both readers stop reading: writes block
+				// Both readers stop reading: writes block, if they get that far
+				// meanwhile. Like all here that is left to chance; what is
+				// claimed must hold either way.
+				gate.Lock()
 				time.Sleep(time.Millisecond)
 				gate.Unlock()
 				continue
 			case "rest":
-				time.Sleep(2 * time.Millisecond)
+				time.Sleep(2 * time.Millisecond) // some latencies end in it, some do not
 				continue
 			}
 			for _, on := range []*rig{bulk, chat} {

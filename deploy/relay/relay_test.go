@@ -215,7 +215,8 @@ func silent(t testing.TB, c *net.TCPConn) {
 	}
 }
 
-// eventually waits for what the relay does on its own.
+// eventually waits for what the relay does on its own. It polls, because the
+// relay tells nobody: it is asked, as a controller asks it.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/bedlamlab/bedlam/deploy"
 )
@@ -29,9 +30,11 @@ func ToSweep(run, scratch, schema string) (Files, Description, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		// Processes may still stand in it.
-		unfinished, _ := filepath.Glob(filepath.Join(real, ".new-*"))
-		for _, path := range unfinished {
-			os.Remove(path)
+		inside, _ := os.ReadDir(real) // no pattern: the path is a person's and may hold a [
+		for _, entry := range inside {
+			if strings.HasPrefix(entry.Name(), ".new-") {
+				os.Remove(filepath.Join(real, entry.Name()))
+			}
 		}
 		if err := os.Remove(real); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return f, d, fmt.Errorf("this is no scratch folder of ours: %w", err)

@@ -19,13 +19,9 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Migrations returns the goose migrations of the bank's schema.
+// Migrations returns a folder migrations with the goose migrations of the bank's schema.
 func Migrations() fs.FS {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // the folder is embedded above
-	}
-	return sub
+	return migrations
 }
 
 // A Ledger is the bank's book in PostgreSQL. Each of its methods changes it by

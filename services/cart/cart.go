@@ -15,8 +15,6 @@ package cart
 import (
 	"context"
 	"embed"
-	"fmt"
-	"io/fs"
 
 	"google.golang.org/grpc"
 
@@ -59,13 +57,9 @@ var files embed.FS
 
 // Run serves one replica of the cart until ctx is done and it has drained.
 func Run(ctx context.Context, a topology.Assignment) error {
-	migrations, err := fs.Sub(files, "migrations")
-	if err != nil {
-		return fmt.Errorf("opening the cart's migrations: %w", err)
-	}
 	return serve.Run(ctx, a, serve.Service{
 		Name:       "cart",
-		Migrations: migrations,
+		Migrations: files,
 		Register: func(_ context.Context, e *serve.Env, s *grpc.Server) error {
 			cartpb.RegisterCartServer(s, &server{store: postgres{e.DB}})
 			return nil

@@ -9,7 +9,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
 	"strconv"
 	"time"
 
@@ -39,11 +38,7 @@ const (
 // are made at the first start), seed (of what they are), cache_ttl,
 // stale_limit.
 func Run(ctx context.Context, a topology.Assignment) error {
-	migrations, err := fs.Sub(files, "migrations")
-	if err != nil {
-		return err
-	}
-	return serve.Run(ctx, a, serve.Service{Name: "catalog", Migrations: migrations, Register: register})
+	return serve.Run(ctx, a, serve.Service{Name: "catalog", Migrations: files, Register: register})
 }
 
 func register(ctx context.Context, e *serve.Env, s *grpc.Server) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -175,10 +174,10 @@ func TestStale(t *testing.T) {
 		t.Fatal("the first answer is stale")
 	}
 	exec(t, owner, "ALTER TABLE catalog.products RENAME TO gone")
-	await(t, "a stale answer", func() bool { got, _ := stale(); return got })
+	servetest.Await(t, "a stale answer", func() bool { got, _ := stale(); return got })
 	exec(t, owner, "UPDATE catalog.gone SET price = 4711 WHERE sku = 'P00001'")
 	exec(t, owner, "ALTER TABLE catalog.gone RENAME TO products")
-	await(t, "the new price, not stale", func() bool { got, price := stale(); return !got && price == 4711 })
+	servetest.Await(t, "the new price, not stale", func() bool { got, price := stale(); return !got && price == 4711 })
 }
 
 // TestStaleWhenTheStoreHangs blocks the table instead: the answer must come
@@ -191,12 +190,12 @@ func TestStaleWhenTheStoreHangs(t *testing.T) {
 	}
 	owner := connect(t, dsn)
 	exec(t, owner, "BEGIN; LOCK TABLE catalog.products IN ACCESS EXCLUSIVE MODE")
-	await(t, "a stale answer", func() bool {
+	servetest.Await(t, "a stale answer", func() bool {
 		p, err := c.Get(t.Context(), &catalogpb.GetRequest{Sku: "P00001"})
 		return err == nil && p.GetStale()
 	})
 	exec(t, owner, "ROLLBACK")
-	await(t, "a fresh answer", func() bool {
+	servetest.Await(t, "a fresh answer", func() bool {
 		p, err := c.Get(t.Context(), &catalogpb.GetRequest{Sku: "P00001"})
 		return err == nil && !p.GetStale()
 	})
@@ -212,7 +211,7 @@ func TestStaleLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	exec(t, connect(t, dsn), "ALTER TABLE catalog.products RENAME TO gone")
-	await(t, "UNAVAILABLE", func() bool {
+	servetest.Await(t, "UNAVAILABLE", func() bool {
 		_, err := c.Get(t.Context(), &catalogpb.GetRequest{Sku: "P00001"})
 		return status.Code(err) == codes.Unavailable
 	})
@@ -229,15 +228,5 @@ func TestAudit(t *testing.T) {
 	}
 	if _, err := conn.Exec(t.Context(), "SELECT FROM catalog.products"); err == nil {
 		t.Error("the role audit may read the table itself")
-	}
-}
-
-// await asks until it is so; a minute is for machines that are very busy.
-func await(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !so(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
-		}
 	}
 }

@@ -33,7 +33,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/google/uuid"
@@ -93,14 +92,10 @@ var files embed.FS
 // Run serves one replica of the checkout until ctx is done and it has drained.
 // Every replica resumes what another has left.
 func Run(ctx context.Context, a topology.Assignment) error {
-	migrations, err := fs.Sub(files, "migrations")
-	if err != nil {
-		return fmt.Errorf("opening the checkout's migrations: %w", err)
-	}
 	var d *driver
 	return serve.Run(ctx, a, serve.Service{
 		Name:       "checkout",
-		Migrations: migrations,
+		Migrations: files,
 		Register: func(_ context.Context, e *serve.Env, s *grpc.Server) error {
 			set, err := parseSettings(e)
 			if err != nil {

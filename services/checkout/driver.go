@@ -173,7 +173,7 @@ func (d *driver) write(ctx context.Context, h *held, s *saga) bool {
 			h.extend(sent.Add(d.set.lease))
 			return true
 		case err == nil:
-			d.log.Warn("fenced: the saga has another owner", "order", s.order, "step", s.step, "epoch", s.epoch)
+			d.fenced(s)
 			return false
 		case h.left() <= 0 || ctx.Err() != nil:
 			d.log.Warn("a saga is left to its next owner", "order", s.order, "error", err)
@@ -181,6 +181,11 @@ func (d *driver) write(ctx context.Context, h *held, s *saga) bool {
 		}
 		rest(ctx, nil, pause(failures))
 	}
+}
+
+// fenced says that a write was refused because the saga has a later epoch.
+func (d *driver) fenced(s *saga) {
+	d.log.Warn("fenced: the saga has another owner", "order", s.order, "step", s.step, "epoch", s.epoch)
 }
 
 // patient waits before the step is asked again, or reports that it is time to
@@ -202,11 +207,15 @@ func (d *driver) letGo(ctx context.Context, s *saga, err error) {
 		wait = 0
 	default:
 	}
-	d.log.Info("a saga is put down", "order", s.order, "step", s.step, "failures", s.failures, "for", wait.String(), "error", err)
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), statement)
 	defer cancel()
-	if err := d.store.putDown(limit, s, wait); err != nil {
-		d.log.Warn("a saga could not be put down, its lease runs out by itself", "order", s.order, "error", err)
+	switch ours, failed := d.store.putDown(limit, s, wait); {
+	case failed != nil:
+		d.log.Warn("a saga could not be put down, its lease runs out by itself", "order", s.order, "error", failed, "why", err)
+	case !ours:
+		d.fenced(s)
+	default:
+		d.log.Info("a saga is put down", "order", s.order, "step", s.step, "failures", s.failures, "for", wait.String(), "error", err)
 	}
 }
 

@@ -88,12 +88,14 @@ func (p postgres) move(ctx context.Context, s *saga, lease time.Duration) (ours 
 	return tag.RowsAffected() == 1, nil
 }
 
-// putDown gives a saga up to whoever takes it, after a while.
-func (p postgres) putDown(ctx context.Context, s *saga, wait time.Duration) error {
-	if _, err := p.pool.Exec(ctx, putDown, s.id, s.epoch, s.failures, wait); err != nil {
-		return fmt.Errorf("putting the saga %s down: %w", s.id, err)
+// putDown gives a saga up to whoever takes it, after a while. It reports
+// whether the saga was this owner's to give.
+func (p postgres) putDown(ctx context.Context, s *saga, wait time.Duration) (ours bool, err error) {
+	tag, err := p.pool.Exec(ctx, putDown, s.id, s.epoch, s.failures, wait)
+	if err != nil {
+		return false, fmt.Errorf("putting the saga %s down: %w", s.id, err)
 	}
-	return nil
+	return tag.RowsAffected() == 1, nil
 }
 
 // renew renews the leases of sagas by their epochs, and returns those which

@@ -15,6 +15,7 @@ import (
 
 	"github.com/bedlamlab/bedlam/services/cart/cartpb"
 	"github.com/bedlamlab/bedlam/services/catalog/catalogpb"
+	"github.com/bedlamlab/bedlam/services/internal/call"
 	"github.com/bedlamlab/bedlam/services/inventory/inventorypb"
 	"github.com/bedlamlab/bedlam/services/orders/orderspb"
 	"github.com/bedlamlab/bedlam/services/payment/paymentpb"
@@ -84,7 +85,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w.address = l.Addr().String()
-	s := grpc.NewServer()
+	s := grpc.NewServer(call.AllowKeepalive())
 	cartpb.RegisterCartServer(s, carts{world: w})
 	catalogpb.RegisterCatalogServer(s, catalogue{world: w})
 	orderspb.RegisterOrdersServer(s, orderBook{world: w})

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -21,6 +20,7 @@ import (
 	"github.com/bedlamlab/bedlam/services/catalog/catalogpb"
 	"github.com/bedlamlab/bedlam/services/checkout/checkoutpb"
 	"github.com/bedlamlab/bedlam/services/gateway"
+	"github.com/bedlamlab/bedlam/services/internal/call"
 	"github.com/bedlamlab/bedlam/services/internal/servetest"
 	"github.com/bedlamlab/bedlam/services/orders/orderspb"
 	"github.com/bedlamlab/bedlam/services/recommend/recommendpb"
@@ -241,7 +241,7 @@ func open(t *testing.T, policies map[string]topology.Policy, settings map[string
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := grpc.NewServer()
+	g := grpc.NewServer(call.AllowKeepalive())
 	catalogpb.RegisterCatalogServer(g, catalogServer{backend: b})
 	recommendpb.RegisterRecommendServer(g, recommendServer{backend: b})
 	cartpb.RegisterCartServer(g, cartServer{backend: b})
@@ -270,7 +270,7 @@ func open(t *testing.T, policies map[string]topology.Policy, settings map[string
 	}
 	s := &site{backend: b, t: t, url: "http://" + a.Listen, client: &http.Client{Jar: jar, Transport: &http.Transport{}}}
 	t.Cleanup(s.client.CloseIdleConnections)
-	await(t, "the gateway to be ready", func() bool {
+	servetest.Await(t, "the gateway to be ready", func() bool {
 		answer, err := s.client.Get(s.url + "/readyz")
 		if err != nil {
 			return false
@@ -314,12 +314,3 @@ func (s *site) ask(method, path, body string, headers ...string) answer {
 }
 
 func (s *site) get(path string, headers ...string) answer { return s.ask("GET", path, "", headers...) }
-
-func await(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !so(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}

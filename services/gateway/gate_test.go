@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -14,78 +15,93 @@ import (
 )
 
 func TestTheGateLetsTheMoreUrgentInFirst(t *testing.T) {
-	g := gateway.NewGate(2)
-	ctx := t.Context()
-	for range 2 {
-		if err := g.Enter(ctx, gateway.Browsing); err != nil {
-			t.Fatal(err)
-		}
-	}
-	in := make(chan gateway.Class)
-	for _, c := range []gateway.Class{gateway.Prefetching, gateway.Browsing, gateway.Buying} {
-		go func() {
-			if err := g.Enter(ctx, c); err != nil {
-				t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		g := gateway.NewGate(2)
+		ctx := t.Context()
+		for range 2 {
+			if err := g.Enter(ctx, gateway.Browsing); err != nil {
+				t.Fatal(err)
 			}
-			in <- c
-		}()
-		await(t, "it to stand in line", func() bool { return g.Waiting(c) == 1 })
-	}
-	g.Leave()
-	if got := <-in; got != gateway.Buying {
-		t.Errorf("first came %v, want buying", got)
-	}
-	g.Leave()
-	if got := <-in; got != gateway.Browsing {
-		t.Errorf("then came %v, want browsing", got)
-	}
-	if g.Waiting(gateway.Prefetching) != 1 {
-		t.Error("guesses of a browser are in, though half of the slots are not free")
-	}
-	g.Leave()
-	g.Leave()
-	if got := <-in; got != gateway.Prefetching {
-		t.Errorf("last came %v, want prefetching", got)
-	}
+		}
+		in := make(chan gateway.Class)
+		for _, c := range []gateway.Class{gateway.Prefetching, gateway.Browsing, gateway.Buying} {
+			go func() {
+				if err := g.Enter(ctx, c); err != nil {
+					t.Error(err)
+				}
+				in <- c
+			}()
+			synctest.Wait()
+			if n := g.Waiting(c); n != 1 {
+				t.Fatalf("%d of %v stand in line, want 1", n, c)
+			}
+		}
+		g.Leave()
+		if got := <-in; got != gateway.Buying {
+			t.Errorf("first came %v, want buying", got)
+		}
+		g.Leave()
+		if got := <-in; got != gateway.Browsing {
+			t.Errorf("then came %v, want browsing", got)
+		}
+		if g.Waiting(gateway.Prefetching) != 1 {
+			t.Error("guesses of a browser are in, though half of the slots are not free")
+		}
+		g.Leave()
+		g.Leave()
+		if got := <-in; got != gateway.Prefetching {
+			t.Errorf("last came %v, want prefetching", got)
+		}
+	})
 }
 
 func TestAFullLineSheds(t *testing.T) {
-	g := gateway.NewGate(1)
-	if err := g.Enter(t.Context(), gateway.Buying); err != nil {
-		t.Fatal(err)
-	}
-	entered := make(chan error)
-	go func() { entered <- g.Enter(t.Context(), gateway.Buying) }()
-	await(t, "the line to be full", func() bool { return g.Waiting(gateway.Buying) == 1 })
-	if err := g.Enter(t.Context(), gateway.Buying); !errors.Is(err, gateway.ErrShed) {
-		t.Errorf("got %v, want to be shed", err)
-	}
-	g.Leave()
-	if err := <-entered; err != nil {
-		t.Errorf("who stood in line got %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		g := gateway.NewGate(1)
+		if err := g.Enter(t.Context(), gateway.Buying); err != nil {
+			t.Fatal(err)
+		}
+		entered := make(chan error)
+		go func() { entered <- g.Enter(t.Context(), gateway.Buying) }()
+		synctest.Wait()
+		if n := g.Waiting(gateway.Buying); n != 1 {
+			t.Fatalf("%d of %v stand in line, want 1", n, gateway.Buying)
+		}
+		if err := g.Enter(t.Context(), gateway.Buying); !errors.Is(err, gateway.ErrShed) {
+			t.Errorf("got %v, want to be shed", err)
+		}
+		g.Leave()
+		if err := <-entered; err != nil {
+			t.Errorf("who stood in line got %v", err)
+		}
+	})
 }
 
 func TestExpiredWorkIsDropped(t *testing.T) {
-	g := gateway.NewGate(1)
-	if err := g.Enter(t.Context(), gateway.Browsing); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	gone := make(chan error)
-	go func() { gone <- g.Enter(ctx, gateway.Browsing) }()
-	await(t, "it to stand in line", func() bool { return g.Waiting(gateway.Browsing) == 1 })
-	cancel()
-	if err := <-gone; !errors.Is(err, gateway.ErrShed) {
-		t.Errorf("got %v, want to be shed", err)
-	}
-	if g.Waiting(gateway.Browsing) != 0 {
-		t.Error("it still stands in line")
-	}
-	g.Leave()
-	if g.Free() != 1 {
-		t.Errorf("%d slots are free, want 1", g.Free())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		g := gateway.NewGate(1)
+		if err := g.Enter(t.Context(), gateway.Browsing); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := make(chan error)
+		go func() { gone <- g.Enter(ctx, gateway.Browsing) }()
+		synctest.Wait()
+		if n := g.Waiting(gateway.Browsing); n != 1 {
+			t.Fatalf("%d of %v stand in line, want 1", n, gateway.Browsing)
+		}
+		cancel()
+		if err := <-gone; !errors.Is(err, gateway.ErrShed) {
+			t.Errorf("got %v, want to be shed", err)
+		}
+		if g.Waiting(gateway.Browsing) != 0 {
+			t.Error("it still stands in line")
+		}
+		g.Leave()
+		if g.Free() != 1 {
+			t.Errorf("%d slots are free, want 1", g.Free())
+		}
+	})
 }
 
 // TestTheGateKeepsCount sends random crowds through: never more inside than

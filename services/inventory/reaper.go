@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/bedlamlab/bedlam/services/internal/serve"
 )
 
 // reap is how many reservations one statement ends: their stock rows stay
@@ -45,23 +47,5 @@ func (r *Reaper) Once(ctx context.Context) (ended int, err error) {
 // Run calls Once again and again until ctx is done. A database that is away
 // is logged and waited for.
 func (r *Reaper) Run(ctx context.Context) error {
-	tick := time.NewTicker(r.every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		n, err := r.Once(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			r.log.WarnContext(ctx, "cannot end reservations", "error", err)
-		}
-		if n > 0 {
-			r.log.InfoContext(ctx, "reservations expired", "reservations", n)
-		}
-	}
+	return serve.Every(ctx, r.every, r.log, "reservations expired", r.Once)
 }

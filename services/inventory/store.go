@@ -19,14 +19,10 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Migrations returns the goose migrations of inventory's schema. The rules
+// Migrations returns a folder migrations with the goose migrations of inventory's schema. The rules
 // that need several statements under one lock are functions there.
 func Migrations() fs.FS {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // the folder is embedded above
-	}
-	return sub
+	return migrations
 }
 
 // A Store is the stock in PostgreSQL. Any number of them may share one database.

@@ -13,8 +13,6 @@ package orders
 import (
 	"context"
 	"embed"
-	"fmt"
-	"io/fs"
 	"math"
 
 	"google.golang.org/grpc"
@@ -84,14 +82,10 @@ var files embed.FS
 // Run serves one replica of the orders until ctx is done and it has drained.
 // Every replica publishes.
 func Run(ctx context.Context, a topology.Assignment) error {
-	migrations, err := fs.Sub(files, "migrations")
-	if err != nil {
-		return fmt.Errorf("opening the orders' migrations: %w", err)
-	}
 	wake := make(chan struct{}, 1) // one is enough: a publisher that wakes takes all there is
 	return serve.Run(ctx, a, serve.Service{
 		Name:       "orders",
-		Migrations: migrations,
+		Migrations: files,
 		Register: func(_ context.Context, e *serve.Env, s *grpc.Server) error {
 			orderspb.RegisterOrdersServer(s, &server{store: postgres{e.DB}, wake: wake})
 			return nil

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/bedlamlab/bedlam/services/internal/call"
 	"github.com/bedlamlab/bedlam/services/internal/proctest"
 	"github.com/bedlamlab/bedlam/services/internal/servetest"
 	"github.com/bedlamlab/bedlam/services/orders"
@@ -47,7 +48,7 @@ func start(t *testing.T, replicas int) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := grpc.NewServer()
+	g := grpc.NewServer(call.AllowKeepalive())
 	shippingpb.RegisterShippingServer(g, s.shipping)
 	go func() { _ = g.Serve(l) }()
 	t.Cleanup(g.Stop)

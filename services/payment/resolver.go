@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/bedlamlab/bedlam/services/internal/serve"
 )
 
 // How a resolver works.
@@ -64,23 +66,5 @@ func (r *Resolver) Once(ctx context.Context) (settled int, err error) {
 // Run calls Once every second until ctx is done. A database that is away is
 // logged and waited for.
 func (r *Resolver) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		n, err := r.Once(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			r.log.WarnContext(ctx, "cannot look for unsettled charges", "error", err)
-		}
-		if n > 0 {
-			r.log.InfoContext(ctx, "settled charges whose caller was gone", "charges", n)
-		}
-	}
+	return serve.Every(ctx, time.Second, r.log, "charges settled whose caller was gone", r.Once)
 }

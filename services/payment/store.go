@@ -17,13 +17,9 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Migrations returns the goose migrations of payment's schema.
+// Migrations returns a folder migrations with the goose migrations of payment's schema.
 func Migrations() fs.FS {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // the folder is embedded above
-	}
-	return sub
+	return migrations
 }
 
 // A Store keeps charges and their ledger in PostgreSQL. Each method changes

@@ -7,13 +7,13 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/bedlamlab/bedlam/services/catalog/catalogpb"
+	"github.com/bedlamlab/bedlam/services/internal/call"
 	"github.com/bedlamlab/bedlam/services/internal/servetest"
 	"github.com/bedlamlab/bedlam/services/recommend"
 	"github.com/bedlamlab/bedlam/services/recommend/recommendpb"
@@ -23,8 +23,8 @@ import (
 // shelf is a catalogue of 250 products in three categories, that can be away.
 type shelf struct {
 	catalogpb.UnimplementedCatalogServer
-	away  atomic.Bool
-	asked atomic.Int32
+	away   atomic.Bool
+	inVain chan struct{} // holds one when it was asked while it was away; may be nil
 }
 
 const products = 250
@@ -32,8 +32,11 @@ const products = 250
 func category(rank int) string { return []string{"tea", "cups", "spoons"}[rank%3] }
 
 func (s *shelf) List(_ context.Context, r *catalogpb.ListRequest) (*catalogpb.ListResponse, error) {
-	s.asked.Add(1)
 	if s.away.Load() {
+		select {
+		case s.inVain <- struct{}{}:
+		default:
+		}
 		return nil, status.Error(codes.Unavailable, "away")
 	}
 	page := &catalogpb.ListResponse{Total: products}
@@ -52,7 +55,7 @@ func start(t *testing.T, s *shelf) recommendpb.RecommendClient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := grpc.NewServer()
+	g := grpc.NewServer(call.AllowKeepalive())
 	catalogpb.RegisterCatalogServer(g, s)
 	go g.Serve(l)
 	t.Cleanup(g.Stop)
@@ -63,19 +66,10 @@ func start(t *testing.T, s *shelf) recommendpb.RecommendClient {
 	return recommendpb.NewRecommendClient(servetest.Dial(t, address))
 }
 
-func await(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !so(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
 // learnt waits for the first model.
 func learnt(t *testing.T, c recommendpb.RecommendClient) {
 	t.Helper()
-	await(t, "a model", func() bool {
+	servetest.Await(t, "a model", func() bool {
 		_, err := c.For(t.Context(), &recommendpb.ForRequest{})
 		return err == nil
 	})
@@ -132,13 +126,13 @@ func TestSuggestions(t *testing.T) {
 
 // TestItStartsWithoutACatalogue: start has waited for health already.
 func TestItStartsWithoutACatalogue(t *testing.T) {
-	s := &shelf{}
+	s := &shelf{inVain: make(chan struct{}, 1)}
 	s.away.Store(true)
 	c := start(t, s)
 	if _, err := c.For(t.Context(), &recommendpb.ForRequest{}); status.Code(err) != codes.Unavailable {
 		t.Errorf("got %v, want UNAVAILABLE", err)
 	}
-	await(t, "it to have asked in vain", func() bool { return s.asked.Load() > 0 })
+	<-s.inVain
 	s.away.Store(false)
 	learnt(t, c)
 	// What it has learnt it keeps.

@@ -10,8 +10,6 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
-	"fmt"
-	"io/fs"
 	"unicode/utf8"
 
 	"google.golang.org/grpc"
@@ -61,13 +59,9 @@ var files embed.FS
 
 // Run serves one replica of shipping until ctx is done and it has drained.
 func Run(ctx context.Context, a topology.Assignment) error {
-	migrations, err := fs.Sub(files, "migrations")
-	if err != nil {
-		return fmt.Errorf("opening shipping's migrations: %w", err)
-	}
 	return serve.Run(ctx, a, serve.Service{
 		Name:       "shipping",
-		Migrations: migrations,
+		Migrations: files,
 		Register: func(_ context.Context, e *serve.Env, s *grpc.Server) error {
 			shippingpb.RegisterShippingServer(s, &server{store: postgres{e.DB}})
 			return nil

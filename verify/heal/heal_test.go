@@ -30,7 +30,19 @@ func ground(t *testing.T) *heal.Ground {
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		t.Skip("what is left is read from /proc, which is not here")
 	}
-	g, err := heal.Prepare(built.Programs(t, filepath.Join("..", "..")))
+	programs := built.Programs(t, filepath.Join("..", ".."))
+	// A person may have such a folder: a path that is taken for a pattern finds
+	// nothing in it. PostgreSQL's account must reach what is below.
+	dir, err := os.MkdirTemp("", "heal[*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", dir)
+	g, err := heal.Prepare(programs)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package heal
 import (
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
@@ -113,6 +112,5 @@ func Moments(seed uint64, n int) []Moment {
 // has reports whether a file of the scene matches the pattern. Those that the
 // scene itself has put there do not count.
 func (s *scene) has(pattern string) bool {
-	found, _ := filepath.Glob(filepath.Join(s.dir, pattern)) // the patterns are our own: well-formed
-	return len(found) > 0
+	return len(matches(s.dir, pattern)) > 0
 }

@@ -159,8 +159,7 @@ func (s *scene) strike(sig Signal, guardFirst bool) error {
 
 // guard returns the process id of the run's guard; 0 if it has none yet.
 func (s *scene) guard() int {
-	found, _ := filepath.Glob(filepath.Join(s.dir, "state", "runs", "*.guard"))
-	for _, path := range found {
+	for _, path := range matches(s.dir, "state/runs/*.guard") {
 		if b, err := os.ReadFile(path); err == nil {
 			if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && s.watch.guardian(pid) {
 				return pid
@@ -168,6 +167,17 @@ func (s *scene) guard() int {
 		}
 	}
 	return 0
+}
+
+// matches returns the paths below dir that match pattern, which is one of our
+// own and well-formed. To [filepath.Glob] a [ in dir would be part of it, and
+// what is left there would not be seen.
+func matches(dir, pattern string) []string {
+	found, _ := fs.Glob(os.DirFS(dir), pattern)
+	for i := range found {
+		found[i] = filepath.Join(dir, found[i])
+	}
+	return found
 }
 
 // left says what is there of the run, as anybody can see it.
@@ -182,8 +192,7 @@ func (s *scene) left() []string {
 		{"tmp/*", "temporary folder"}, {"state/runs/*", "entry in the state folder"}, {"state/runs/.new-*", "entry in the state folder"},
 		{"cache/templates/.[0-9]*", "half a template"}, {"cache/postgresql/.[0-9a-z]*", "half an installation"},
 	} {
-		found, _ := filepath.Glob(filepath.Join(s.dir, f.pattern))
-		for _, path := range found {
+		for _, path := range matches(s.dir, f.pattern) {
 			if filepath.Base(path) != bystander {
 				left = append(left, f.what+" "+path)
 			}

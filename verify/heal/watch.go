@@ -110,8 +110,7 @@ func (w *watch) guardian(pid int) bool {
 
 // readPorts reads the addresses out of what the engine wrote down.
 func (w *watch) readPorts() {
-	found, _ := filepath.Glob(string(w.ground) + "scenes/*/tmp/bedlam-*/system.json")
-	for _, path := range found {
+	for _, path := range matches(string(w.ground), "scenes/*/tmp/bedlam-*/system.json") {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			continue

@@ -258,37 +258,53 @@ func TestHangingDialLeavesTime(t *testing.T) {
 }
 
 func TestIdleConnectionsAreBounded(t *testing.T) {
-	var open atomic.Int32
-	all := make(chan struct{})
-	var asked sync.WaitGroup
-	asked.Add(5)
+	var accepted atomic.Int32
+	asked, closed := make(chan chan struct{}), make(chan struct{}, 5)
 	addr := serve(t, func(n int, c net.Conn, in *bufio.Reader) {
-		open.Add(1)
-		defer open.Add(-1)
-		http.ReadRequest(in)
-		asked.Done()
-		<-all
-		io.WriteString(c, hello)
-		in.ReadByte() // until the client closes
+		accepted.Add(1)
+		for {
+			if _, err := http.ReadRequest(in); err != nil {
+				closed <- struct{}{}
+				return
+			}
+			answer := make(chan struct{})
+			asked <- answer
+			<-answer
+			io.WriteString(c, hello)
+		}
 	})
 	c := client(t, http1.Options{MaxIdle: 2}, addr)
-	var clients sync.WaitGroup
-	for range 5 {
-		clients.Go(func() {
-			var a http1.Answer
-			if err := c.Do(far(), 0, get, &a); err != nil {
-				t.Error(err)
-			}
-		})
+	// together makes n requests; none is answered before all have come, so each
+	// has a connection of its own.
+	together := func(n int) {
+		var clients sync.WaitGroup
+		for range n {
+			clients.Go(func() {
+				var a http1.Answer
+				if err := c.Do(far(), 0, get, &a); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		var waiting []chan struct{}
+		for range n {
+			waiting = append(waiting, <-asked)
+		}
+		for _, w := range waiting {
+			close(w)
+		}
+		clients.Wait()
 	}
-	asked.Wait()
-	close(all)
-	clients.Wait()
-	for open.Load() != 2 { // the other three are on their way out; a hang here is the failure
-		time.Sleep(time.Millisecond)
+	together(5)
+	for range 3 { // are too many and on their way out; a hang here is the failure
+		<-closed
+	}
+	together(2) // on those that were kept
+	if n := accepted.Load(); n != 5 {
+		t.Errorf("%d connections were made, want 5: two are kept", n)
 	}
 	c.Close()
-	for open.Load() != 0 {
-		time.Sleep(time.Millisecond)
+	for range 2 {
+		<-closed
 	}
 }

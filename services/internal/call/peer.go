@@ -68,6 +68,14 @@ func newPeer(to topology.Peer, b *topology.Breaker, log *slog.Logger) (*peer, er
 	return p, nil
 }
 
+// AllowKeepalive lets a server bear the keepalive of this package's callers,
+// which gRPC's own policy takes for an attack: it would throw them out after
+// three silent periods. Callers are allowed half a period, so that none is
+// thrown out for asking a little early.
+func AllowKeepalive() grpc.ServerOption {
+	return grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepalivePeriod / 2, PermitWithoutStream: true})
+}
+
 // bucketsPerWindow makes the window roll in tenths: a fixed window would
 // forget everything at once, and could miss an outage that lies across its end.
 const bucketsPerWindow = 10

@@ -80,7 +80,7 @@ func start(t *testing.T, name string, answer func(context.Context) error) *insta
 	}
 	in := &instance{name: name, peer: topology.Peer{Instance: name, Address: l.Addr().String()}}
 	in.will(answer)
-	s := grpc.NewServer(grpc.StatsHandler(otelgrpc.NewServerHandler()))
+	s := grpc.NewServer(grpc.StatsHandler(otelgrpc.NewServerHandler()), call.AllowKeepalive())
 	healthpb.RegisterHealthServer(s, in)
 	go s.Serve(l)
 	t.Cleanup(s.Stop)

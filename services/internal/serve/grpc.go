@@ -30,9 +30,6 @@ const (
 	// a word, so that its connection does not stay for ever.
 	keepalivePeriod = 10 * time.Second
 	keepaliveAnswer = 5 * time.Second
-	// keepaliveFloor allows callers half of the 10 s at which they ask: a
-	// caller must never be thrown out for asking a little early.
-	keepaliveFloor = 5 * time.Second
 	// bufferSize replaces gRPC's 32 kB for each direction of a connection:
 	// messages of the shop are a few kB at most.
 	bufferSize = 8 << 10
@@ -52,7 +49,7 @@ func newGRPC(life context.Context, e *Env, s Service) (*grpcFront, error) {
 		grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithFilter(filters.Not(filters.HealthCheck())))),
 		grpc.ChainUnaryInterceptor(e.bounded, e.answered),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepalivePeriod, Timeout: keepaliveAnswer}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveFloor, PermitWithoutStream: true}),
+		call.AllowKeepalive(),
 		grpc.ReadBufferSize(bufferSize),
 		grpc.WriteBufferSize(bufferSize),
 	)

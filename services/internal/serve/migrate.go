@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io/fs"
 	"log/slog"
 	"strings"
 
@@ -33,8 +34,12 @@ func migrated(ctx context.Context, pool *pgx.ConnConfig, s Service, log *slog.Lo
 		if s.Migrations == nil {
 			return nil
 		}
+		files, err := fs.Sub(s.Migrations, "migrations")
+		if err != nil {
+			return fmt.Errorf("reading the migrations of %s: %w", s.Name, err)
+		}
 		return alone(ctx, db, s.Name, func() error {
-			p, err := goose.NewProvider(goose.DialectPostgres, db, s.Migrations, goose.WithSlog(log), goose.WithDisableGlobalRegistry(true))
+			p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSlog(log), goose.WithDisableGlobalRegistry(true))
 			if err != nil {
 				return fmt.Errorf("reading the migrations of %s: %w", s.Name, err)
 			}

@@ -32,8 +32,9 @@ import (
 // A Service is one kind of shop service.
 type Service struct {
 	Name string
-	// Migrations holds goose's .sql files at its root, or is nil. They are
-	// applied under the service's own role with its schema as search path.
+	// Migrations holds goose's .sql files in a folder migrations, or is nil.
+	// They are applied under the service's own role with its schema as search
+	// path.
 	Migrations fs.FS
 	// Register adds the service's gRPC servers; nil for the gateway. Its
 	// context lives until the service has drained.

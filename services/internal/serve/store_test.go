@@ -23,7 +23,7 @@ func ask(ctx context.Context, e *serve.Env, peer string) error {
 	return err
 }
 
-var migrations = fstest.MapFS{"00001_notes.sql": {Data: []byte("-- +goose Up\nCREATE TABLE notes (text text PRIMARY KEY);\n")}}
+var migrations = fstest.MapFS{"migrations/00001_notes.sql": {Data: []byte("-- +goose Up\nCREATE TABLE notes (text text PRIMARY KEY);\n")}}
 
 // stored returns a service that does get, and its assignment.
 func stored(dsn string, get func(context.Context, *serve.Env) error) (serve.Service, topology.Assignment) {
@@ -82,7 +82,7 @@ func TestReplicasMigrateOnce(t *testing.T) {
 
 func TestABadMigrationEndsTheService(t *testing.T) {
 	s, a := stored(servetest.Postgres(t), query("SELECT 1"))
-	s.Migrations = fstest.MapFS{"00001_bad.sql": {Data: []byte("-- +goose Up\nCREATE NONSENSE;\n")}}
+	s.Migrations = fstest.MapFS{"migrations/00001_bad.sql": {Data: []byte("-- +goose Up\nCREATE NONSENSE;\n")}}
 	a.Listen = servetest.Address(t)
 	if err := serve.Run(t.Context(), a, s); err == nil {
 		t.Error("a migration that can never work is waited for")

@@ -11,8 +11,8 @@ import (
 )
 
 // Schema returns the URL of a database that is the test's own, with a schema
-// of the given name to which the migrations have been applied, and which is
-// the search path of whoever connects. It is for tests that use a service's
+// of the given name to which the folder migrations has been applied, and which
+// is the search path of whoever connects. It is for tests that use a service's
 // store without the service; the rest is as with [Postgres].
 func Schema(t testing.TB, name string, migrations fs.FS) (dsn string) {
 	t.Helper()
@@ -34,7 +34,11 @@ func Schema(t testing.TB, name string, migrations fs.FS) (dsn string) {
 	if _, err := db.ExecContext(t.Context(), "CREATE SCHEMA "+pgx.Identifier{name}.Sanitize()); err != nil {
 		t.Fatalf("making the schema %s: %v", name, err)
 	}
-	p, err := goose.NewProvider(goose.DialectPostgres, db, migrations, goose.WithDisableGlobalRegistry(true))
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		t.Fatalf("reading the migrations of %s: %v", name, err)
+	}
+	p, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		t.Fatalf("reading the migrations of %s: %v", name, err)
 	}
