@@ -48,6 +48,7 @@ func verifyHealCommand(code *int) *cobra.Command {
 		},
 	}
 	f := c.Flags()
+	f.StringVar(&o.Engine, "engine", "", "process, unless it is docker")
 	f.Uint64Var(&o.Seed, "seed", 1, "decides the moments")
 	f.IntVar(&o.Moments, "moments", 50, "how many")
 	f.StringVar(&o.Results, "results", "results/heal.jsonl", "file that results are appended to")

@@ -58,7 +58,7 @@ func Programs(t testing.TB, root string) string {
 			return
 		}
 		build := exec.Command("go", "build", "-o", dir, "./cmd/bedlam", "./cmd/shop")
-		build.Dir = root
+		build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0") // static, as releases are: an image holds them, too
 		if out, err = build.CombinedOutput(); err == nil {
 			err = os.Chmod(dir, 0o755)
 		}

@@ -3,6 +3,8 @@ package heal
 import (
 	"context"
 	"errors"
+
+	"github.com/moby/moby/client"
 )
 
 // Unhealed cuts a run short together with its guard and returns what is left
@@ -39,3 +41,13 @@ func (g *Ground) Bystanders() []int {
 
 // Harmed says which bystanders were harmed.
 func (g *Ground) Harmed() []string { return g.harmed() }
+
+// HarmContainers pauses the first bystanding container and removes the second.
+func (g *Ground) HarmContainers(ctx context.Context) error {
+	api, all := g.docker.api, g.docker.bystanders
+	_, err := api.ContainerPause(ctx, all[0].id, client.ContainerPauseOptions{})
+	if err == nil {
+		_, err = api.ContainerRemove(ctx, all[1].id, client.ContainerRemoveOptions{Force: true})
+	}
+	return err
+}

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // A Ground is where runs are cut short: a folder with copies of the programs,
@@ -17,10 +18,12 @@ type Ground struct {
 	scenes     int
 	last       *scene
 	bystanders []*exec.Cmd
+	docker     *daemon // nil unless the runs are of containers
 }
 
-// Prepare copies the programs bedlam and shop from a folder.
-func Prepare(programs string) (*Ground, error) {
+// Prepare copies the programs bedlam and shop, which are static if the engine
+// is Docker, from a folder.
+func Prepare(programs, engine string) (*Ground, error) {
 	if runtime.GOOS != "linux" {
 		return nil, fmt.Errorf("what is left is read from /proc, which %s has not got: %w", runtime.GOOS, errors.ErrUnsupported)
 	}
@@ -29,7 +32,13 @@ func Prepare(programs string) (*Ground, error) {
 		return nil, err
 	}
 	g := &Ground{dir: dir}
-	if err := g.prepare(programs); err != nil {
+	err = g.prepare(programs)
+	if err == nil && engine == Docker {
+		if g.docker, err = dial(); err == nil {
+			err = g.docker.stand(filepath.Join(dir, "bin", "bedlam"), strings.ToLower(filepath.Base(dir)))
+		}
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the ground: %w", err), g.Close())
 	}
 	return g, nil
@@ -79,6 +88,9 @@ func (g *Ground) harmed() []string {
 			harmed = append(harmed, fmt.Sprintf("a bystander, process %d, is gone or stopped", cmd.Process.Pid))
 		}
 	}
+	if g.docker != nil {
+		harmed = append(harmed, g.docker.harmed()...)
+	}
 	return harmed
 }
 
@@ -97,5 +109,9 @@ func (g *Ground) Close() error {
 		cmd.Process.Kill()
 		cmd.Wait() // it was killed: the error says no more
 	}
-	return errors.Join(os.RemoveAll(g.dir+"-bystander"), os.RemoveAll(g.dir))
+	var err error
+	if g.docker != nil {
+		err = g.docker.close()
+	}
+	return errors.Join(err, os.RemoveAll(g.dir+"-bystander"), os.RemoveAll(g.dir))
 }

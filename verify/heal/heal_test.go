@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bedlamlab/bedlam/deploy/docker"
 	"github.com/bedlamlab/bedlam/verify/built"
 	"github.com/bedlamlab/bedlam/verify/heal"
 )
@@ -25,8 +26,13 @@ func TestMain(m *testing.M) {
 }
 
 // ground is where the programs as they are now are cut short.
-func ground(t *testing.T) *heal.Ground {
+func ground(t *testing.T, engine string) *heal.Ground {
 	t.Helper()
+	if engine == heal.Docker {
+		if _, err := docker.Version(t.Context()); err != nil {
+			t.Skip("no containers can be made here: ", err)
+		}
+	}
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		t.Skip("what is left is read from /proc, which is not here")
 	}
@@ -42,7 +48,7 @@ func ground(t *testing.T) *heal.Ground {
 		t.Fatal(err)
 	}
 	t.Setenv("TMPDIR", dir)
-	g, err := heal.Prepare(programs)
+	g, err := heal.Prepare(programs, engine)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,14 +62,27 @@ func ground(t *testing.T) *heal.Ground {
 
 // TestNothingIsLeft takes a sample of what make verify-heal does.
 func TestNothingIsLeft(t *testing.T) {
-	g := ground(t)
-	for _, m := range []heal.Moment{
+	cut(t, "", []heal.Moment{
 		{Phase: "registered", Delay: 20 * time.Millisecond, Signal: heal.Terminate, Experiment: "recommend-down"},
 		{Phase: "initdb", Delay: 400 * time.Millisecond, Signal: heal.Kill, Experiment: "recommend-down", Cold: true},
 		{Phase: "bring-up", Delay: 700 * time.Millisecond, Signal: heal.KillBoth, Experiment: "recommend-down"},
 		{Phase: "inject", Delay: 50 * time.Millisecond, Signal: heal.Kill, Experiment: "shop-postgres-killed"},
 		{Phase: "hold", Delay: 300 * time.Millisecond, Signal: heal.Interrupt, Experiment: "bank-slow-then-cut-off"},
-	} {
+	})
+}
+
+// TestNothingIsLeftOfContainers is the same for the engine of containers.
+func TestNothingIsLeftOfContainers(t *testing.T) {
+	cut(t, heal.Docker, []heal.Moment{
+		{Phase: "bring-up", Delay: 1500 * time.Millisecond, Signal: heal.Kill, Experiment: "recommend-down"},
+		{Phase: "hold", Delay: 300 * time.Millisecond, Signal: heal.KillBoth, Experiment: "catalog-replica-paused"},
+	})
+}
+
+func cut(t *testing.T, engine string, moments []heal.Moment) {
+	g := ground(t, engine)
+	for _, m := range moments {
+		m.Engine = engine
 		t.Run(m.Phase, func(t *testing.T) {
 			p, err := heal.One(t.Context(), g, m, most)
 			if err != nil {
@@ -80,14 +99,23 @@ func TestNothingIsLeft(t *testing.T) {
 // TestTheProofSeesWhatIsLeft leaves a run with a frozen instance alone, killed
 // together with its guard: everything that can be left is, and must be seen.
 func TestTheProofSeesWhatIsLeft(t *testing.T) {
-	g := ground(t)
+	seen(t, "", "process ", ", stopped", "listening socket", "temporary folder", "entry in the state folder", "System V segment")
+}
+
+// TestTheProofSeesContainers is the same for the engine of containers.
+func TestTheProofSeesContainers(t *testing.T) {
+	seen(t, heal.Docker, "running container", "paused container", "network", "volume", "temporary folder", "entry in the state folder")
+}
+
+func seen(t *testing.T, engine string, things ...string) {
+	g := ground(t, engine)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*most)
 	defer cancel()
-	before, after, err := g.Unhealed(ctx, heal.Moment{Phase: "hold", Experiment: "catalog-replica-paused"})
+	before, after, err := g.Unhealed(ctx, heal.Moment{Engine: engine, Phase: "hold", Experiment: "catalog-replica-paused"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, what := range []string{"process ", ", stopped", "listening socket", "temporary folder", "entry in the state folder", "System V segment"} {
+	for _, what := range things {
 		if !slices.ContainsFunc(before, func(s string) bool { return strings.Contains(s, what) }) {
 			t.Errorf("it does not see any %q in:\n%s", what, strings.Join(before, "\n"))
 		}
@@ -99,7 +127,7 @@ func TestTheProofSeesWhatIsLeft(t *testing.T) {
 
 // TestTheProofSeesAHarmedBystander stops one bystander and kills the other.
 func TestTheProofSeesAHarmedBystander(t *testing.T) {
-	g := ground(t)
+	g := ground(t, "")
 	if harmed := g.Harmed(); len(harmed) > 0 {
 		t.Fatal(harmed)
 	}
@@ -112,5 +140,19 @@ func TestTheProofSeesAHarmedBystander(t *testing.T) {
 				t.Fatalf("%v to a bystander is not seen: %v", sig, g.Harmed())
 			}
 		}
+	}
+}
+
+// TestTheProofSeesAHarmedContainer pauses one bystander and removes the other.
+func TestTheProofSeesAHarmedContainer(t *testing.T) {
+	g := ground(t, heal.Docker)
+	if harmed := g.Harmed(); len(harmed) > 0 {
+		t.Fatal(harmed)
+	}
+	if err := g.HarmContainers(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if harmed := g.Harmed(); len(harmed) != 2 {
+		t.Errorf("seen: %v", harmed)
 	}
 }

@@ -3,6 +3,7 @@ package heal
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
@@ -10,8 +11,9 @@ import (
 
 // A Moment is when, and how, a run is cut short.
 type Moment struct {
-	Phase      string        `json:"phase"` // one of [Phases]
-	Delay      time.Duration `json:"delay"` // after the phase has begun, nanoseconds
+	Engine     string        `json:"engine,omitempty"` // empty: process
+	Phase      string        `json:"phase"`            // one of [Phases]
+	Delay      time.Duration `json:"delay"`            // after the phase has begun, nanoseconds
 	Signal     Signal        `json:"signal"`
 	Experiment string        `json:"experiment"` // that is run
 	Cold       bool          `json:"cold"`       // there is no template of a database yet: initdb runs
@@ -23,8 +25,15 @@ func (m Moment) String() string {
 	if m.Cold {
 		cold = ", cold"
 	}
-	return fmt.Sprintf("%s %s+%s of %s%s", m.Signal, m.Phase, m.Delay.Round(time.Millisecond), m.Experiment, cold)
+	on := ""
+	if m.Engine != "" {
+		on = " on " + m.Engine
+	}
+	return fmt.Sprintf("%s %s+%s of %s%s%s", m.Signal, m.Phase, m.Delay.Round(time.Millisecond), m.Experiment, on, cold)
 }
+
+// Docker is the engine that runs containers.
+const Docker = "docker"
 
 // A Signal is a way to end a run.
 type Signal string
@@ -70,23 +79,39 @@ var phases = []phase{
 	{"down", 2, 500 * time.Millisecond, func(s *scene) bool { return s.wrote(chaos.RunEnded) }},
 }
 
-// Phases returns the names of a run's phases, in order.
-func Phases() []string {
+// phasesOf returns an engine's phases. In containers the database is made in a
+// volume, where nobody sees it, and the bring-up is longer.
+func phasesOf(engine string) []phase {
+	if engine != Docker {
+		return phases
+	}
+	own := slices.DeleteFunc(slices.Clone(phases), func(p phase) bool { return p.name == "initdb" })
+	for i := range own {
+		if own[i].name == "bring-up" {
+			own[i].weight *= 2
+			own[i].span = 8 * time.Second
+		}
+	}
+	return own
+}
+
+// Phases returns the names of the phases of an engine's runs, in order.
+func Phases(engine string) []string {
 	var names []string
-	for _, p := range phases {
+	for _, p := range phasesOf(engine) {
 		names = append(names, p.name)
 	}
 	return names
 }
 
-// Moments draws n moments. The same seed gives the same ones, and fewer are a
-// prefix of more.
-func Moments(seed uint64, n int) []Moment {
+// Moments draws n moments of an engine's runs. The same seed gives the same
+// ones, and fewer are a prefix of more.
+func Moments(engine string, seed uint64, n int) []Moment {
 	r := rand.New(rand.NewPCG(seed, 0x6865616c)) // "heal": a stream of its own
 	var deck []phase
 	deal := func() phase {
 		if len(deck) == 0 {
-			for _, p := range phases {
+			for _, p := range phasesOf(engine) {
 				for range p.weight {
 					deck = append(deck, p)
 				}
@@ -100,10 +125,11 @@ func Moments(seed uint64, n int) []Moment {
 	var all []Moment
 	for i := range n {
 		p := deal()
-		m := Moment{Phase: p.name, Delay: time.Duration(r.Int64N(int64(p.span))), Signal: signals[i%len(signals)],
+		m := Moment{Engine: engine, Phase: p.name, Delay: time.Duration(r.Int64N(int64(p.span))), Signal: signals[i%len(signals)],
 			Experiment: experiments[r.IntN(len(experiments))]}
-		// A third of what comes before the load is cold besides.
-		m.Cold = p.name == "initdb" || (p.name == "bring-up" || p.name == "registered" || p.name == "guarded") && r.IntN(3) == 0
+		// A third of what comes before the load is cold besides; images are the
+		// daemon's and stay.
+		m.Cold = engine != Docker && p.name == "initdb" || (p.name == "bring-up" || p.name == "registered" || p.name == "guarded") && r.IntN(3) == 0 && engine != Docker
 		all = append(all, m)
 	}
 	return all

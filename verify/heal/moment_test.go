@@ -12,11 +12,11 @@ import (
 )
 
 func TestMomentsFollowTheirSeed(t *testing.T) {
-	fifty := heal.Moments(7, 50)
-	if !slices.Equal(fifty, heal.Moments(7, 50)) || !slices.Equal(fifty[:5], heal.Moments(7, 5)) {
+	fifty := heal.Moments("", 7, 50)
+	if !slices.Equal(fifty, heal.Moments("", 7, 50)) || !slices.Equal(fifty[:5], heal.Moments("", 7, 5)) {
 		t.Error("the same seed gives other moments")
 	}
-	if slices.Equal(fifty, heal.Moments(8, 50)) {
+	if slices.Equal(fifty, heal.Moments("", 8, 50)) {
 		t.Error("another seed gives the same moments")
 	}
 	phases, signals := map[string]int{}, map[heal.Signal]int{}
@@ -24,7 +24,7 @@ func TestMomentsFollowTheirSeed(t *testing.T) {
 		phases[m.Phase]++
 		signals[m.Signal]++
 	}
-	for _, p := range heal.Phases() {
+	for _, p := range heal.Phases("") {
 		if phases[p] == 0 {
 			t.Errorf("fifty moments leave %s out", p)
 		}
@@ -52,7 +52,7 @@ func TestProofsAreNotDoneAgain(t *testing.T) {
 	}
 	defer f.Close()
 	e := json.NewEncoder(f)
-	for i, m := range heal.Moments(1, 3) {
+	for i, m := range heal.Moments("", 1, 3) {
 		for _, commit := range []string{"this", "another"} {
 			if err := e.Encode(heal.Proof{Commit: commit, Seed: 1, Index: i, Moment: m, OK: true}); err != nil {
 				t.Fatal(err)

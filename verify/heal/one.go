@@ -137,6 +137,9 @@ func (s *scene) wrong(p Proof, complete bool) []string {
 func (s *scene) close() error {
 	s.watch.end()
 	<-s.ended
+	if d := s.ground.docker; d != nil {
+		d.remove(s.runs())
+	}
 	return nil
 }
 

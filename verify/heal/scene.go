@@ -25,6 +25,7 @@ type scene struct {
 	ended  chan struct{} // closed when the run's own process is gone
 	output bytes.Buffer  // of the run; read it after ended
 	watch  *watch
+	named  []string // the scene's runs, see runs
 }
 
 // bystander is a folder among the temporary ones that is not ours.
@@ -51,7 +52,11 @@ func (g *Ground) open(m Moment) (*scene, error) {
 	if s.watch, err = newWatch(g.dir); err != nil {
 		return nil, err
 	}
-	s.run = s.bedlam("run", "--rate", "20", "--out", s.folder(), m.Experiment)
+	args := []string{"run", "--rate", "20", "--out", s.folder()}
+	if m.Engine != "" {
+		args = append(args, "--engine", m.Engine)
+	}
+	s.run = s.bedlam(append(args, m.Experiment)...)
 	s.run.Stdout, s.run.Stderr = &s.output, &s.output
 	if err := s.run.Start(); err != nil {
 		return nil, err
@@ -98,7 +103,7 @@ var errMissed = errors.New("the run ended before its moment")
 // await returns at the moment.
 func (s *scene) await(ctx context.Context, m Moment) error {
 	var began func(*scene) bool
-	for _, p := range phases {
+	for _, p := range phasesOf(m.Engine) {
 		if p.name == m.Phase {
 			began = p.began
 		}
@@ -113,6 +118,7 @@ func (s *scene) await(ctx context.Context, m Moment) error {
 	var at time.Time
 	for {
 		s.watch.look()
+		s.runs()
 		if at.IsZero() && began(s) {
 			at = time.Now().Add(m.Delay)
 		}
@@ -183,6 +189,9 @@ func matches(dir, pattern string) []string {
 // left says what is there of the run, as anybody can see it.
 func (s *scene) left() []string {
 	left := s.watch.left()
+	if d := s.ground.docker; d != nil {
+		left = append(left, d.left(s.runs())...)
+	}
 	select {
 	case <-s.ended:
 	default: // dead or not, it has not been reaped
