@@ -28,26 +28,29 @@ func programs(t *testing.T) string {
 	return dir
 }
 
-// browser finds a Chromium; without one the test is skipped.
-func browser(t *testing.T) context.Context {
+// chromium finds a browser; without one the test is skipped.
+func chromium(t *testing.T) (path string) {
 	t.Helper()
-	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
+		if path, err := exec.LookPath(name); err == nil {
+			return path
 		}
 	}
-	if path == "" {
-		t.Skip("a person's way through the pages needs a browser: there is no chromium on the PATH")
-	}
+	t.Skip("a person's way through the pages needs a browser: there is no chromium on the PATH")
+	return ""
+}
+
+// browser opens a page of a browser, for two minutes from now: many times what
+// a person's way takes on a busy machine.
+func browser(t *testing.T, path string) context.Context {
+	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()), chromedp.Env("TMPDIR="+t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WindowSize(390, 844))
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute) // many times what a busy machine takes
+	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -65,7 +68,7 @@ func TestAPersonCanBuy(t *testing.T) {
 	if _, err := postgres.Find(t.Context(), cache, nil); err != nil {
 		t.Skipf("needs a PostgreSQL: %v", err)
 	}
-	page := browser(t)
+	path := chromium(t)
 	dir := programs(t)
 	up := exec.Command(filepath.Join(dir, "bedlam"), "up", "--rate", "0", "--out", filepath.Join(t.TempDir(), "run"))
 	up.Env = append(os.Environ(), "BEDLAM_STATE="+filepath.Join(t.TempDir(), "state"))
@@ -94,6 +97,7 @@ func TestAPersonCanBuy(t *testing.T) {
 	if base == "" {
 		t.Fatal("bedlam up printed no storefront")
 	}
+	page := browser(t, path)
 	see(t, page, chromedp.Navigate(base))
 	click(t, page, `a[href^="/products/"]`)
 	click(t, page, `form[action="/cart/items"] button`)
