@@ -22,6 +22,7 @@ import (
 
 	"github.com/bedlamlab/bedlam/chaos/runner"
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/docker"
 	"github.com/bedlamlab/bedlam/deploy/process"
 	"github.com/bedlamlab/bedlam/loadgen"
 	"github.com/bedlamlab/bedlam/observability/collector"
@@ -38,7 +39,7 @@ const DefaultRate = 40
 
 // Options say what to run. The zero value of a field means its default.
 type Options struct {
-	Engine   string   // process
+	Engine   string   // process or docker; process
 	Words    []string // experiments, suites or files; default
 	Seed     uint64
 	Rate     float64 // journeys a second; DefaultRate
@@ -74,6 +75,7 @@ func (e usageError) Unwrap() []error { return []error{e.error, ErrUsage} }
 // engines are the ways of running a system. To add one, add its row.
 var engines = map[string]func() deploy.Engine{
 	"process": func() deploy.Engine { return process.New(process.Options{}) },
+	"docker":  func() deploy.Engine { return docker.New(docker.Options{}) },
 }
 
 // Engines returns the names of the engines.

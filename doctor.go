@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/bedlamlab/bedlam/deploy/docker"
 	"github.com/bedlamlab/bedlam/deploy/guard"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 )
@@ -31,8 +32,8 @@ const wantDisk = 2 << 30
 
 // Doctor says what this machine can do. It starts nothing and fetches nothing.
 func Doctor(ctx context.Context) []Fact {
-	facts := []Fact{system(), memoryFact(), diskFact(), stateFact(), postgresFact(ctx), shopFact()}
-	return append(facts, Fact{Name: "relay faults", OK: true, Text: "latency, partition and reset on every edge need no root"},
+	facts := []Fact{system(), memoryFact(), diskFact(), stateFact(), postgresFact(ctx), dockerFact(ctx), shopFact()}
+	return append(facts, Fact{Name: "relay faults", OK: true, Text: "latency, bandwidth, partition, blackhole, reset and slow_close on every edge need no root"},
 		Fact{Name: "signals", OK: true, Text: "kill, stop and pause need no root"})
 }
 
@@ -108,6 +109,17 @@ func Postgres(ctx context.Context, tell func(string)) (string, error) {
 		return "", err
 	}
 	return pg.Programs(ctx)
+}
+
+func dockerFact(ctx context.Context) Fact {
+	f := Fact{Name: "docker", Hint: "only the engine docker needs it: without it, --engine process"}
+	version, err := docker.Version(ctx)
+	if err != nil {
+		f.Text = err.Error()
+		return f
+	}
+	f.OK, f.Text = true, version+", for --engine docker"
+	return f
 }
 
 func shopFact() Fact {

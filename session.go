@@ -22,9 +22,10 @@ import (
 // are all ready: connections back off for at most a second, caches fill once.
 const welcomeMost = 15 * time.Second
 
-// downMost bounds the way down: the services drain for at most 3 s, the guard
-// sweeps what is left in one more.
-const downMost = 5 * time.Second
+// downMost bounds the way down: the services drain for at most 3 s, and what is
+// left is swept in one more if it is processes. Containers take some ten on a
+// machine with two cores, since the kernel tears their networks down one by one.
+const downMost = 30 * time.Second
 
 // A session is a system that is up, with its collector, its registration and
 // its guard: all that must be gone when it is closed.

@@ -147,7 +147,7 @@ type Rule struct {
 	ID        string          `json:"id"`
 	Links     []topology.Link `json:"links"`
 	Direction Direction       `json:"direction"`
-	// Kind names the change: latency, partition, reset. The relay's own
+	// Kind names the change: latency, partition, bandwidth … The relay's own
 	// documentation lists the kinds and the arguments of each.
 	Kind string          `json:"kind"`
 	Args json.RawMessage `json:"args,omitempty"`

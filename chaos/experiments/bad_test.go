@@ -64,7 +64,7 @@ func TestBad(t *testing.T) {
 		{"a misspelt key of a selector", "zones: [a]", "zone: [a]", `x.yaml:12: unknown key "zone" in a selector (want instances, services, zones)`},
 		{"a misspelt parameter", "hold: true", "holt: true", `x.yaml:12: kill: unknown field "holt"`},
 		{"a misspelt parameter inside", "{latency: 300ms}", "{latncy: 300ms}", `x.yaml:11: latency: unknown field "latncy"`},
-		{"an unknown fault", "action: kill", "action: explode", `x.yaml:12: unknown fault "explode" (want one of kill, latency, partition, pause, reset, stop)`},
+		{"an unknown fault", "action: kill", "action: explode", `x.yaml:12: unknown fault "explode" (want one of bandwidth, blackhole, kill, latency, partition, pause, reset, slow_close, stop)`},
 		{"an unknown probe", "name: goodput", "name: happiness", `x.yaml:7: unknown probe "happiness" (want one of goodput, failed, degraded, lost, p50, p90, p99, p99.9, amplification, recovery)`},
 		{"an unknown phase", "phase: after", "phase: later", `x.yaml:7: unknown phase "later" (want baseline, fault or after)`},
 		{"an unknown class", "class: checkout", "class: wish", `x.yaml:7: unknown class "wish" (want one of home, product, cart-add, cart-read, checkout, order)`},

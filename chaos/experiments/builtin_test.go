@@ -59,13 +59,32 @@ func TestSuites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"default", "smoke"} {
+	for _, want := range []string{"default", "extra", "smoke"} {
 		if !slices.Contains(suites, want) {
 			t.Errorf("no suite %s in %q", want, suites)
 		}
 	}
 	if !slices.IsSorted(suites) || len(slices.Compact(slices.Clone(suites))) != len(suites) {
 		t.Errorf("%q: want each once, sorted", suites)
+	}
+}
+
+// The default suite is what a commit is gated by: what is in it stays in it, and
+// it grows by decision, not by the way.
+func TestTheDefaultSuite(t *testing.T) {
+	var names []string
+	for _, e := range all(t) {
+		if slices.Contains(e.Tags, "default") {
+			names = append(names, e.Name)
+		}
+		if slices.Contains(e.Tags, "extra") && len(e.Tags) > 1 {
+			t.Errorf("%s is extra, and in %q", e.Name, e.Tags)
+		}
+	}
+	const want = "bank-slow-then-cut-off catalog-replica-paused checkout-killed-mid-saga gateway-replica-killed " +
+		"inventory-cut-off-from-checkout payment-replica-killed recommend-down shop-postgres-killed"
+	if got := strings.Join(names, " "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 

@@ -16,7 +16,9 @@ import (
 // samples are the parameters of the kinds that cannot do without; a new kind
 // that needs some adds its own.
 var samples = map[string]string{
-	"latency": `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
+	"bandwidth":  `{"bandwidth":{"rate":"64KB/s"}}`,
+	"latency":    `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
+	"slow_close": `{"delay":"2s"}`,
 }
 
 // sample is a harm of each kind on the small system.
@@ -175,7 +177,7 @@ func TestSupportedNeedsWhatLiftingNeeds(t *testing.T) {
 
 func TestKinds(t *testing.T) {
 	kinds := fault.Kinds()
-	if !slices.IsSortedFunc(kinds, func(a, b fault.Kind) int { return strings.Compare(a.Name, b.Name) }) || len(kinds) < 6 {
+	if !slices.IsSortedFunc(kinds, func(a, b fault.Kind) int { return strings.Compare(a.Name, b.Name) }) || len(kinds) < 9 {
 		t.Errorf("got %d kinds, want all of them by name", len(kinds))
 	}
 	b, err := json.Marshal(kinds)
@@ -185,7 +187,7 @@ func TestKinds(t *testing.T) {
 }
 
 func TestUnknownAction(t *testing.T) {
-	want := `unknown fault "explode" (want one of kill, `
+	want := `unknown fault "explode" (want one of bandwidth, `
 	_, build := fault.Build(chaos.Resolved{Action: "explode"})
 	for what, err := range map[string]error{
 		"build": build, "check": fault.Check(chaos.Spec{Action: "explode"}), "supported": fault.Supported(chaos.Resolved{Action: "explode"}, newFake()),
@@ -212,6 +214,25 @@ func TestBadParameters(t *testing.T) {
 		{"latency", `{"delay":{"latency":"1s","distribution":"zipf"}}`, "", `unknown delay.distribution "zipf"`},
 		{"latency", `{"delay":{"latency":"1s"}}`, "up", `unknown direction "up"`},
 		{"partition", ``, "up", `unknown direction "up"`},
+		{"bandwidth", ``, "", "bandwidth.rate is missing"},
+		{"bandwidth", `{"bandwidth":{}}`, "", "bandwidth.rate is missing"},
+		{"bandwidth", `{"rate":"64KB/s"}`, "", `unknown field "rate"`},
+		{"bandwidth", `{"bandwidth":{"rat":"64KB/s"}}`, "", `unknown field "rat"`},
+		{"bandwidth", `{"bandwidth":{"rate":"64KB/s","limit":20971520,"buffer":10000}}`, "", `unknown field "limit"`},
+		{"bandwidth", `{"bandwidth":{"rate":64}}`, "", "cannot unmarshal"},
+		{"bandwidth", `{"bandwidth":{"rate":"64"}}`, "", `rate "64" has no unit (want B/s, `},
+		{"bandwidth", `{"bandwidth":{"rate":"1Mbps"}}`, "", `rate "1Mbps" has an unknown unit`},
+		{"bandwidth", `{"bandwidth":{"rate":"100B/s"}}`, "", `rate "100B/s" is not within 1KB/s`},
+		{"bandwidth", `{"bandwidth":{"rate":"1mbit"}}`, "up", `unknown direction "up"`},
+		{"blackhole", `{"delay":"1s"}`, "", `unknown field "delay"`},
+		{"blackhole", ``, "up", `unknown direction "up"`},
+		{"slow_close", ``, "", "delay must be between 100ms and 10m0s"},
+		{"slow_close", `{"delya":"1s"}`, "", `unknown field "delya"`},
+		{"slow_close", `{"delay":"50ms"}`, "", "delay must be between"},
+		{"slow_close", `{"delay":"1h"}`, "", "delay must be between"},
+		{"slow_close", `{"delay":"soon"}`, "", "soon"},
+		{"slow_close", `{"delay":{"latency":"1s"}}`, "", "cannot unmarshal"},
+		{"slow_close", `{"delay":"1s"}`, "up", `unknown direction "up"`},
 		{"reset", `{"probability":0}`, "", "probability must be"},
 		{"reset", `{"probability":1.1}`, "", "probability must be"},
 		{"reset", ``, "to", "a reset has no direction"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
@@ -102,6 +103,42 @@ func (l links) answers(ctx context.Context, s deploy.System) (string, error) {
 		slowest = max(slowest, took)
 	}
 	return fmt.Sprintf("%s, the slowest after %s", count(len(l.rule.Links), "link answers", "links answer"), round(slowest)), nil
+}
+
+// each calls do for every link at once: what a probe waits for on one, it need
+// not wait for again on the next.
+func (l links) each(do func(link topology.Link) error) error {
+	errs := make([]error, len(l.rule.Links))
+	var all sync.WaitGroup
+	for i, link := range l.rule.Links {
+		all.Go(func() {
+			if err := do(link); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", link, err)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// silence wants no answer over any link, and that to be the kind of silence
+// which is asked for.
+func (l links) silence(ctx context.Context, s deploy.System, kind func(error) bool) (string, error) {
+	// An unharmed link on loopback answers within milliseconds; half a second
+	// of silence is no accident even on a busy machine, and short beside the
+	// fault phase.
+	const patience = 500 * time.Millisecond
+	err := l.each(func(link topology.Link) error {
+		took, err := l.ping(ctx, s, link, patience)
+		switch {
+		case err == nil:
+			return fmt.Errorf("answered after %s", round(took))
+		case !kind(err):
+			return fmt.Errorf("not silent: %w", err)
+		}
+		return nil
+	})
+	return fmt.Sprintf("%s silent for %s", count(len(l.rule.Links), "link", "links"), patience), err
 }
 
 func protocolOf(t topology.System, link topology.Link) (topology.Protocol, error) {

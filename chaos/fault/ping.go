@@ -31,17 +31,11 @@ func Ping(ctx context.Context, protocol topology.Protocol, address string) (time
 		return 0, fmt.Errorf("no ping for protocol %q", protocol)
 	}
 	begin := time.Now()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", address)
+	conn, err := dial(ctx, address)
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return 0, err
-		}
-	}
 	if _, err := io.WriteString(conn, hello); err != nil {
 		return 0, err
 	}
@@ -52,9 +46,32 @@ func Ping(ctx context.Context, protocol topology.Protocol, address string) (time
 	return time.Since(begin), nil
 }
 
+// dial connects for as long as ctx lasts.
+func dial(ctx context.Context, address string) (*net.TCPConn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			conn.Close()
+			return nil, err
+		}
+	}
+	return conn.(*net.TCPConn), nil
+}
+
 // silent reports whether a ping failed because nothing came, not because
 // somebody said no.
 func silent(err error) bool {
 	var n net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &n) && n.Timeout()
+}
+
+// unanswered reports whether a ping failed because nothing came although it was
+// connected.
+func unanswered(err error) bool {
+	var op *net.OpError
+	return silent(err) && errors.As(err, &op) && op.Op == "read"
 }

@@ -196,6 +196,28 @@ func resets(c net.Conn) {
 	c.Close()
 }
 
+// answersToTheEnd answers and closes when the other side has.
+func answersToTheEnd(c net.Conn) {
+	defer c.Close()
+	if _, err := c.Read(make([]byte, 64)); err == nil {
+		_, _ = c.Write([]byte("N"))
+		_, _ = io.Copy(io.Discard, c)
+	}
+}
+
+// answersAndResets answers, and resets when the other side has closed.
+func answersAndResets(c net.Conn) {
+	_ = c.(*net.TCPConn).SetLinger(0)
+	answersToTheEnd(c)
+}
+
+// staysOpen answers and does not close, until the test ends.
+func staysOpen(c net.Conn) {
+	if _, err := c.Read(make([]byte, 64)); err == nil {
+		_, _ = c.Write([]byte("N"))
+	}
+}
+
 // journalled is a resolved harm as another process reads it from the journal.
 func journalled(t *testing.T, r chaos.Resolved) chaos.Resolved {
 	t.Helper()

@@ -62,8 +62,10 @@ func currentContext(config []byte) (string, error) {
 	var c struct {
 		CurrentContext string `json:"currentContext"`
 	}
-	err := json.Unmarshal(config, &c)
-	return c.CurrentContext, err
+	if err := json.Unmarshal(config, &c); err != nil {
+		return "", err
+	}
+	return c.CurrentContext, nil
 }
 
 // contextHost reads the daemon's address out of a context's meta.json.

@@ -167,7 +167,7 @@ func (s suite) swept(t *testing.T, p deploy.Plan, addresses []string) {
 		t.Fatal(err)
 	}
 	t.Logf("swept in %s", time.Since(began).Round(time.Millisecond))
-	nobodyStandsIn(t, p.Scratch)
+	s.nothingIsLeft(t, p)
 	for _, a := range addresses {
 		refused(t, a)
 	}

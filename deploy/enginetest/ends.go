@@ -70,7 +70,7 @@ func heldStaysDown(t *testing.T, f *fixture, end func(context.Context, string) e
 			}
 			// With the power's return it is true, without another moment.
 			refused(t, f.address(t, "", c.instance))
-			refused(t, f.address(t, c.caller, c.instance))
+			refusedAtOnce(t, f.address(t, c.caller, c.instance))
 			if err := end(within(t), c.instance); err == nil {
 				t.Error("ending it again is no error, although nothing runs")
 			}

@@ -24,8 +24,12 @@ import (
 // not have is skipped by name. The calling test's binary is executed again for
 // the cases in which the engine's own process is killed: newEngine and plan must
 // work there, and the name of the test that calls must be unique in its package.
-func Exercise(t *testing.T, newEngine func(*testing.T) deploy.Engine, plan func(*testing.T) deploy.Plan) {
-	s := suite{newEngine: newEngine, plan: plan}
+//
+// Where nothing of a run may be left, the process table and the folders are
+// looked at, and each of left is called: it looks at what else the engine uses,
+// and fails the test if it finds something of the run.
+func Exercise(t *testing.T, newEngine func(*testing.T) deploy.Engine, plan func(*testing.T) deploy.Plan, left ...func(t *testing.T, run string)) {
+	s := suite{newEngine: newEngine, plan: plan, left: left}
 	if abandoned(t, s) {
 		return
 	}
@@ -37,6 +41,7 @@ func Exercise(t *testing.T, newEngine func(*testing.T) deploy.Engine, plan func(
 type suite struct {
 	newEngine func(*testing.T) deploy.Engine
 	plan      func(*testing.T) deploy.Plan
+	left      []func(t *testing.T, run string)
 }
 
 // powers runs the cases that share one system. Each leaves it whole.

@@ -26,7 +26,7 @@ func (s suite) downLeavesNothing(t *testing.T) {
 		}
 	}
 	empty(t, f.plan.Scratch)
-	nobodyStandsIn(t, f.plan.Scratch)
+	s.nothingIsLeft(t, f.plan)
 	for _, a := range addresses {
 		refused(t, a)
 	}
@@ -65,7 +65,7 @@ func (s suite) upFailsCleanly(t *testing.T) {
 				t.Errorf("the error does not say why (want %q in it): %v", c.says, err)
 			}
 			empty(t, p.Scratch)
-			nobodyStandsIn(t, p.Scratch)
+			s.nothingIsLeft(t, p)
 		})
 	}
 }
@@ -96,7 +96,7 @@ func (s suite) upCancelled(t *testing.T) {
 			t.Fatalf("cancelled at event %d: got %v, want context.Canceled in it", at, err)
 		}
 		empty(t, p.Scratch)
-		nobodyStandsIn(t, p.Scratch)
+		s.nothingIsLeft(t, p)
 	}
 }
 
@@ -160,6 +160,16 @@ func empty(t *testing.T, dir string) {
 	}
 	for _, e := range entries {
 		t.Errorf("%s is left in the scratch folder", e.Name())
+	}
+}
+
+// nothingIsLeft requires that the machine has nothing of the run any more, but
+// for the scratch folder itself.
+func (s suite) nothingIsLeft(t *testing.T, p deploy.Plan) {
+	t.Helper()
+	nobodyStandsIn(t, p.Scratch)
+	for _, look := range s.left {
+		look(t, p.Run)
 	}
 }
 

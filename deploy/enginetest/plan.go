@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -87,7 +88,12 @@ var echo = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		cache = os.TempDir()
 	}
-	path := filepath.Join(cache, "bedlam-enginetest", "echo")
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return "", fmt.Errorf("looking for the module's folder: %w", err)
+	}
+	// One for each checkout of the module.
+	path := filepath.Join(cache, "bedlam-enginetest", fmt.Sprintf("echo-%x", sha256.Sum256(out))[:13])
 	// Built under a name of its own and renamed: several test binaries share it.
 	own := fmt.Sprintf("%s-%d", path, os.Getpid())
 	build := exec.Command("go", "build", "-o", own, "github.com/bedlamlab/bedlam/deploy/enginetest/echo")

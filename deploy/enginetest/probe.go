@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"syscall"
 	"testing"
 	"time"
@@ -95,8 +96,22 @@ func (p pending) settles(t *testing.T) {
 	}
 }
 
-// refused requires that nobody listens at address.
+// refused requires that nobody listens at address, and on this machine's
+// loopback that its kernel says so at once.
 func refused(t *testing.T, address string) {
+	t.Helper()
+	if a, err := netip.ParseAddrPort(address); err == nil && !a.Addr().IsLoopback() {
+		if nearby(t, a.Addr()) {
+			unanswered(t, address)
+		}
+		return // with its network gone, whoever answers there is somebody else
+	}
+	refusedAtOnce(t, address)
+}
+
+// refusedAtOnce requires that the kernel behind address, which is there, says
+// that nobody listens.
+func refusedAtOnce(t *testing.T, address string) {
 	t.Helper()
 	c, err := (&net.Dialer{Timeout: patience}).DialContext(t.Context(), "tcp", address)
 	if err == nil {
@@ -104,6 +119,33 @@ func refused(t *testing.T, address string) {
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("dialling %s: got %v, want a refused connection", address, err)
+	}
+}
+
+// nearby reports whether a stands in a network that this machine is in.
+func nearby(t *testing.T, a netip.Addr) bool {
+	t.Helper()
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, own := range all {
+		if p, err := netip.ParsePrefix(own.String()); err == nil && p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// unanswered requires that nobody takes a connection. An address that has gone
+// from its network refuses nothing: what is sent there is lost. A second is a
+// thousand times what an answer over a bridge of this machine takes.
+func unanswered(t *testing.T, address string) {
+	t.Helper()
+	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(t.Context(), "tcp", address)
+	if err == nil {
+		c.Close()
+		t.Errorf("dialling %s: somebody is there", address)
 	}
 }
 

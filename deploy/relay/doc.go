@@ -53,6 +53,16 @@
 //   - A callee that refuses the dial shows to the caller as a reset: the kernel
 //     has accepted for it already. A callee that is known to be down is
 //     different, see [Client.SetUpstream].
+//   - A partition and a black hole are both silent; they differ in who is there.
+//     A partition is a network that does not carry: no connection is set up
+//     through it, whichever direction is cut, and when it is mended TCP sends
+//     again what was lost, so that every connection goes on. A black hole is a
+//     peer that accepts and never answers: connections are set up, and when
+//     it is back it knows none of them, so that each one that it has touched
+//     is reset.
+//   - A narrow link is one line for each direction, which all connections of
+//     the link share in turns, a piece at a time. Payload is what it counts:
+//     the headers of a real one, some 3 to 5 %, are not there.
 //   - Bytes that the kernel has taken are on the wire: a rule does not call them
 //     back. If a peer does not read, a splice may hold up to 1 MiB (its pipe)
 //     that it delivers, when the peer reads again, before the rule's turn.
@@ -79,6 +89,7 @@
 // # A new kind
 //
 // A kind is one file: a [harm] that decodes its arguments and meets connections,
-// a [shaper] for each direction it changes, and one call of register. The
-// engine never asks which kind it holds.
+// a [shaper] for each direction it changes, and one call of register. What the
+// connections of a link have in common, a [shared] harm keeps; a [pacer] lets
+// their chunks take turns. The engine never asks which kind it holds.
 package relay

@@ -1,9 +1,10 @@
 // Command echo is the smallest system that an engine can be tried on: one
 // program that is the service, with either protocol and with or without a
-// store, and the relay.
+// store, and what the bedlam program is to an engine.
 //
-//	echo relay       what `bedlam relay` is
-//	echo SERVICE     an instance, told by $SHOP_ASSIGNMENT as the shop's are
+//	echo relay             what `bedlam relay` is
+//	echo store [--prepare] what `bedlam store` is
+//	echo SERVICE           an instance, told by $SHOP_ASSIGNMENT as the shop's are
 //
 // The setting "serve" chooses what an instance serves: http, or gRPC's health
 // and nothing else. It prints the setting "say", and ends with the setting "fail".
@@ -18,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -26,6 +28,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/deploy/relay"
 	"github.com/bedlamlab/bedlam/topology"
 )
@@ -40,11 +43,19 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) != 1 {
-		return errors.New("usage: echo relay | echo SERVICE")
-	}
-	if args[0] == "relay" {
+	switch {
+	case slices.Equal(args, []string{"relay"}):
 		return relay.Main(ctx, os.Stdin, os.Stdout)
+	case slices.Equal(args, []string{"store"}):
+		code, err := postgres.Main(context.WithoutCancel(ctx)) // it hears signals itself
+		if err == nil {
+			os.Exit(code)
+		}
+		return err
+	case slices.Equal(args, []string{"store", "--prepare"}):
+		return postgres.Prepare(ctx)
+	case len(args) != 1:
+		return errors.New("usage: echo relay | echo store [--prepare] | echo SERVICE")
 	}
 	var a topology.Assignment
 	if err := json.Unmarshal([]byte(os.Getenv("SHOP_ASSIGNMENT")), &a); err != nil {

@@ -1,0 +1,224 @@
+package fault_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/chaos/fault"
+	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/postgres"
+	"github.com/bedlamlab/bedlam/deploy/relay"
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+// relayed is the small system with real servers behind a real relay.
+type relayed struct {
+	bare
+	*relay.Client
+	own   map[string]string        // by callee
+	links map[topology.Link]string // where the relay listens
+	store postgres.Options         // zero: there is none
+}
+
+func (r *relayed) Address(caller, callee string) (string, error) {
+	address, ok := r.own[callee]
+	if caller != "" {
+		address, ok = r.links[topology.Link{From: caller, To: callee}]
+	}
+	if !ok {
+		return "", fmt.Errorf("nobody is at %s for %s", callee, caller)
+	}
+	return address, nil
+}
+
+func (r *relayed) DSN(_, role string) (string, error) { return postgres.DSN(r.store, role), nil }
+
+// relayedShop starts the servers, PostgreSQL if there is one, and the relay.
+func relayedShop(t *testing.T) *relayed {
+	t.Helper()
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }))
+	t.Cleanup(web.Close)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rpc := grpc.NewServer()
+	grpc_health_v1.RegisterHealthServer(rpc, health.NewServer())
+	go func() { _ = rpc.Serve(l) }()
+	t.Cleanup(rpc.Stop)
+	r := &relayed{own: map[string]string{"front-1": web.Listener.Addr().String(), "back-1": l.Addr().String()}, links: map[topology.Link]string{}}
+	r.startStore(t)
+
+	config := relay.Config{Control: "127.0.0.1:0", Token: "a-token-of-the-tests"}
+	for link, protocol := range map[topology.Link]topology.Protocol{
+		{From: topology.Loader + "-1", To: "front-1"}: topology.HTTP,
+		{From: "front-1", To: "back-1"}:               topology.GRPC,
+		{From: "back-1", To: "db-1"}:                  topology.Postgres,
+	} {
+		if own, ok := r.own[link.To]; ok {
+			config.Edges = append(config.Edges, relay.Edge{Link: link, Protocol: protocol, Listen: "127.0.0.1:0", Upstream: own})
+		}
+	}
+	b, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	out, in := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := relay.Main(ctx, bytes.NewReader(b), in)
+		in.CloseWithError(io.EOF)
+		ended <- err
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ready struct{ Control string }
+	if err := json.Unmarshal(line, &ready); err != nil {
+		t.Fatal(err)
+	}
+	r.Client = relay.NewClient(ready.Control, config.Token)
+	stats, err := r.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range stats {
+		r.links[s.Link] = s.Listen
+	}
+	return r
+}
+
+// startStore starts a PostgreSQL for db-1 if this machine has one.
+func (r *relayed) startStore(t *testing.T) {
+	t.Helper()
+	cache, err := postgres.CacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pg, err := postgres.Find(t.Context(), cache, func(s string) { t.Log(s) })
+	if err != nil {
+		t.Logf("without edges to a store, there is no PostgreSQL: %v", err)
+		return
+	}
+	// Its account cannot enter root's folders.
+	dir, err := os.MkdirTemp("", "bedlam-fault-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := free.Addr().(*net.TCPAddr).Port
+	free.Close()
+	r.store = postgres.Options{Dir: filepath.Join(dir, "server"), Port: port, Password: "secret", Roles: []postgres.Role{{Name: deploy.AuditRole, Password: "audit"}}}
+	s, err := pg.Start(t.Context(), r.store, t.Output())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := pg.Provision(t.Context(), r.store); err != nil {
+		t.Fatal(err)
+	}
+	r.own["db-1"] = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+}
+
+// Behind a real relay, with a server of each protocol, the probe of every fault
+// on edges sees it when it is there, and only then.
+func TestProbesSeeTheRelay(t *testing.T) {
+	s := relayedShop(t)
+	faults := map[string][]string{ // parameters to try
+		"bandwidth":  {`{"bandwidth":{"rate":"40KB/s"}}`, `{"bandwidth":{"rate":"4mbit"}}`},
+		"blackhole":  {""},
+		"latency":    {`{"delay":{"latency":"150ms"}}`},
+		"partition":  {""},
+		"reset":      {""},
+		"slow_close": {`{"delay":"400ms"}`},
+	}
+	for link := range s.links {
+		t.Run(link.String(), func(t *testing.T) {
+			t.Parallel() // the links do not meet, and most of a probe is waiting
+			for _, k := range fault.Kinds() {
+				if k.On != "edges" {
+					continue
+				}
+				if len(faults[k.Name]) == 0 {
+					t.Errorf("%s is not tried", k.Name)
+				}
+				for _, args := range faults[k.Name] {
+					for _, d := range []deploy.Direction{deploy.Both, deploy.To, deploy.From} {
+						if k.Name == "reset" && d != deploy.Both {
+							continue
+						}
+						r := chaos.Resolved{ID: "x/" + link.String(), Action: k.Name, Links: []topology.Link{link}, Args: chaos.RawArgs(args), Direction: d}
+						t.Run(fmt.Sprintf("%s%s/%s", k.Name, args, d), func(t *testing.T) { comesAndGoes(t, s, r) })
+					}
+				}
+			}
+		})
+	}
+}
+
+// comesAndGoes wants a fault's probe to see it neither before it is there, nor
+// gone while it is, nor there after it was lifted.
+func comesAndGoes(t *testing.T, s deploy.System, r chaos.Resolved) {
+	f, err := fault.Build(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := f.(chaos.Prober)
+	if saw, err := p.Probe(t.Context(), s, true); err == nil {
+		t.Errorf("it is seen before it is there: %s", saw)
+	}
+	if err := f.Inject(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	saw, err := p.Probe(t.Context(), s, true)
+	if err != nil {
+		t.Errorf("it is not seen: %v", err)
+	}
+	t.Log(saw)
+	if saw, err := p.Probe(t.Context(), s, false); err == nil {
+		t.Errorf("it is seen to be gone while it is there: %s", saw)
+	}
+	if err := f.Lift(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	// A busy machine may need a second look.
+	for saw, err = p.Probe(t.Context(), s, false); err != nil && t.Context().Err() == nil; saw, err = p.Probe(t.Context(), s, false) {
+		t.Logf("not yet gone: %v", err)
+	}
+	t.Log(saw)
+}
