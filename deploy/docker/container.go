@@ -190,8 +190,9 @@ type view struct {
 	Created   bool // and never started
 	PID       int  // of its first process on this machine; 0 unless it runs
 	ExitCode  int  // of its last life
-	OOMKilled bool // its last life ended for want of memory
+	OOMKilled bool // a process of it was ended for want of memory, lately: see oomKilled
 	Error     string
+	Memory    int64     // its limit in bytes; 0: none
 	Started   time.Time // its last life; zero before the first
 	Finished  time.Time // zero before the first end
 	IP        netip.Addr
@@ -208,6 +209,9 @@ func (d *daemon) inspect(ctx context.Context, id string) (view, error) {
 	v := view{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image, Published: map[int]int{}}
 	if c.Config != nil {
 		v.Instance = c.Config.Labels[instanceLabel]
+	}
+	if c.HostConfig != nil {
+		v.Memory = c.HostConfig.Memory
 	}
 	if st := c.State; st != nil {
 		v.Running, v.Paused, v.Created, v.PID = st.Running, st.Paused, st.Status == container.StateCreated, st.Pid
@@ -298,8 +302,8 @@ func (d *daemon) unpause(ctx context.Context, id string) error {
 
 // An exit is how a container's life ended.
 type exit struct {
-	Code      int // 128 and the signal's number if one ended it
-	OOMKilled bool
+	Code      int  // 128 and the signal's number if one ended it
+	OOMKilled bool // by the kernel, for want of memory
 }
 
 // wait returns when a container does not run, and how it ended. One that has
@@ -328,7 +332,9 @@ func (d *daemon) wait(ctx context.Context, id string) (exit, error) {
 		case err != nil:
 			return fail(err)
 		default:
-			e.OOMKilled = v.OOMKilled
+			if e.OOMKilled, err = d.oomKilled(ctx, v); err != nil {
+				return fail(err)
+			}
 		}
 		return e, nil
 	}

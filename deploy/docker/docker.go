@@ -90,12 +90,13 @@ func (e *Engine) Attach(ctx context.Context, scratch string) (deploy.System, err
 		return nil, fail(err)
 	}
 	m := &machine{daemon: d, desc: desc}
-	return supervise.Attach(f, desc, m, func(ctx context.Context) error {
+	attached := supervise.Attach(f, desc, m, func(ctx context.Context) error {
 		if err := d.sweep(ctx, desc.Run); err != nil {
 			return err
 		}
 		return f.Empty(false)
-	}), nil
+	})
+	return exhaustible{attached, m}, nil
 }
 
 // Sweep implements [deploy.Engine]: it removes the run's containers, its

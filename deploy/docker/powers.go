@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"sync"
 	"syscall"
 
 	"github.com/bedlamlab/bedlam/deploy"
@@ -13,6 +14,9 @@ import (
 type machine struct {
 	daemon *daemon
 	desc   supervise.Description
+	// exhausted is when the life began on which exhaust was at work last, by
+	// instance.
+	exhausted sync.Map
 }
 
 // container is the name of an instance's container, by which the daemon knows

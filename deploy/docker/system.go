@@ -93,6 +93,10 @@ func (b *body) start(ctx context.Context, log *os.File) (*life, error) {
 		return nil, errors.Join(err, b.daemon.kill(ctx, id, syscall.SIGKILL))
 	}
 	l := &life{daemon: b.daemon, container: id, id: supervise.Identity{PID: v.PID, Start: uint64(v.Started.UnixNano())}, heard: make(chan struct{})}
+	l.exhausted = func() bool {
+		at, ok := b.exhausted.Load(b.instance)
+		return ok && v.Started.Equal(at.(time.Time))
+	}
 	var hear context.Context
 	hear, l.deafen = context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
@@ -122,6 +126,7 @@ type life struct {
 	id        supervise.Identity
 	heard     chan struct{} // closed when its output has come to its end
 	deafen    func()        // ends that
+	exhausted func() bool   // exhaust has been at work on it
 }
 
 // Identity implements [supervise.Life].
@@ -136,7 +141,7 @@ func (l *life) Wait() error {
 		case errors.Is(err, errUnknown):
 			return errors.New("its container was removed")
 		case err == nil:
-			return e
+			return l.settle(e)
 		}
 		time.Sleep(glance)
 	}

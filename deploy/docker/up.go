@@ -47,7 +47,7 @@ func (e *Engine) Up(ctx context.Context, p deploy.Plan) (deploy.System, error) {
 	if err := s.Start(ctx); err != nil {
 		return nil, fail(err)
 	}
-	return s, nil
+	return exhaustible{s, u.machine}, nil
 }
 
 // upcoming is a system on its way up, and what it needs besides its containers
@@ -176,7 +176,7 @@ func (u *upcoming) container(in topology.Instance, memory int64) spec {
 	s.Memory, s.CPUs = memory, cpus
 	// As large as what the instance may take, so that it is the limit on
 	// memory that is met first.
-	s.Tmpfs = map[string]int64{"/tmp": memory}
+	s.Tmpfs = map[string]int64{tmp: memory}
 	s.Labels = map[string]string{serviceLabel: in.Service}
 	return s
 }

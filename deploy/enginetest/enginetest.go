@@ -58,6 +58,8 @@ func (s suite) powers(t *testing.T) {
 		{"KillIsRestarted", killIsRestarted},
 		{"KillHeldStaysDown", killHeldStaysDown},
 		{"StopHeldStaysDown", stopHeldStaysDown},
+		{"ExhaustIsRestarted", exhaustIsRestarted},
+		{"ExhaustHeldStaysDown", exhaustHeldStaysDown},
 		{"PauseHangs", pauseHangs},
 		{"PauseStore", pauseStore},
 		{"ResumeDead", resumeDead},

@@ -112,7 +112,7 @@ func (u *unit) attend(ctx context.Context, l *span) (readyFor time.Duration, why
 	if u.opened != nil {
 		u.opened(last, false)
 	}
-	if err := u.finish(last, l); err != nil {
+	if err := u.finish(last, l, why); err != nil {
 		why = fmt.Errorf("%w; %w", why, err)
 	}
 	return readyFor, why

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -21,7 +22,8 @@ type Body interface {
 // A Life is one life of a unit, from its start to its end.
 type Life interface {
 	Identity() Identity
-	// Wait returns when it has ended, and says in words how: never nil.
+	// Wait returns when it has ended, and says in words how: never nil. It is
+	// an ErrOOMKilled if it is known that the kernel ended it for want of memory.
 	Wait() error
 	// Ask sends it a signal, and thaws it: what is frozen cannot end.
 	Ask(ctx context.Context, sig syscall.Signal)
@@ -57,9 +59,10 @@ type unit struct {
 
 	kept bool // it has a keeper
 
-	mu   sync.Mutex
-	life *span
-	n    int // starts
+	mu       sync.Mutex
+	life     *span
+	n        int // starts
+	oomKills int
 }
 
 // A span is a life and what its keeper knows of it.
@@ -105,7 +108,7 @@ func (u *unit) start(ctx context.Context, log *os.File) (*span, error) {
 		return nil, context.Cause(ctx)
 	}
 	u.n++
-	if err := WriteJSON(u.files.state(u.name), Record{Starts: u.n}); err != nil {
+	if err := u.record(Identity{}); err != nil {
 		return nil, err
 	}
 	life, err := u.body.Start(ctx, log)
@@ -113,7 +116,7 @@ func (u *unit) start(ctx context.Context, log *os.File) (*span, error) {
 		return nil, err
 	}
 	l := &span{Life: life, id: life.Identity(), log: log, start: u.n, gone: make(chan struct{})}
-	if err := WriteJSON(u.files.state(u.name), Record{Identity: l.id, Starts: u.n}); err != nil {
+	if err := u.record(l.id); err != nil {
 		// Not ctx: a life that nobody keeps must not stay.
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.endTime)
 		defer cancel()
@@ -125,14 +128,23 @@ func (u *unit) start(ctx context.Context, log *os.File) (*span, error) {
 	return l, nil
 }
 
-// finish records the end of a life, after it has been waited for.
-func (u *unit) finish(ctx context.Context, l *span) error {
+// record writes the state file. The caller has the lock.
+func (u *unit) record(id Identity) error {
+	return WriteJSON(u.files.state(u.name), Record{Identity: id, Starts: u.n, OOMKills: u.oomKills})
+}
+
+// finish records the end of a life, after it has been waited for, and why it
+// ended.
+func (u *unit) finish(ctx context.Context, l *span, why error) error {
 	err := l.End(ctx)
 	l.log.Close()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.life = nil
-	if e := WriteJSON(u.files.state(u.name), Record{Starts: u.n}); err == nil {
+	if errors.Is(why, ErrOOMKilled) {
+		u.oomKills++
+	}
+	if e := u.record(Identity{}); err == nil {
 		err = e
 	}
 	return err
