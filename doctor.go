@@ -118,7 +118,7 @@ func dockerFact(ctx context.Context) Fact {
 		f.Text = err.Error()
 		return f
 	}
-	f.OK, f.Text = true, version+", for --engine docker"
+	f.OK, f.Text = true, version+", for --engine docker and its fault oom"
 	return f
 }
 

@@ -1,10 +1,12 @@
 package process_test
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -122,6 +124,22 @@ func TestRelayIsGone(t *testing.T) {
 	}
 	if rules, err := other.(deploy.Shaper).Rules(within(t)); err == nil {
 		t.Errorf("a relay that is gone says its rules are %+v", rules)
+	}
+}
+
+// TestNoExhauster asks for the power that a process cannot have, by both ways to
+// a system.
+func TestNoExhauster(t *testing.T) {
+	p := small(t)
+	s, _ := up(t, p)
+	other, err := newEngine(t).Attach(within(t), p.Scratch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []deploy.System{s, other} {
+		if _, err := deploy.Power[deploy.Exhauster](s); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "--engine docker") {
+			t.Errorf("got %v, want that it is not supported and what would be", err)
+		}
 	}
 }
 

@@ -30,7 +30,7 @@ func (m machine) living(instance string) (identity, error) {
 // Lacks implements what [deploy.Power] asks for.
 func (machine) Lacks(power string) string {
 	if power == "Exhauster" {
-		return "its instances are processes without a memory limit: a cgroup each would give them one, and containers have one, with --engine docker"
+		return "its instances are processes without a cgroup that limits their memory; containers have one: --engine docker"
 	}
 	return ""
 }
