@@ -108,7 +108,7 @@ func ruleIsReplaced(t *testing.T, f *fixture) {
 // the rule does.
 func rulesLive(t *testing.T, f *fixture) {
 	r := rule("enginetest/short", "latency", `{"latency":"1ms"}`, link(loader, "front-1"))
-	r.TTL = topology.Duration(2 * time.Second)
+	r.TTL = topology.Duration(3 * time.Second)
 	shaped(t, f, r, func() {
 		shaper := power[deploy.Shaper](t, f)
 		for until := time.Now().Add(2 * r.TTL.D()); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
