@@ -100,7 +100,7 @@ func (u *unit) attend(ctx context.Context, l *span) (readyFor time.Duration, why
 			}
 		}
 	}()
-	why = l.Wait()
+	l.Wait()
 	stop()
 	if since, ok := <-ready; ok { // and nobody says any more that it is up
 		readyFor = time.Since(since)
@@ -112,7 +112,8 @@ func (u *unit) attend(ctx context.Context, l *span) (readyFor time.Duration, why
 	if u.opened != nil {
 		u.opened(last, false)
 	}
-	if err := u.finish(last, l); err != nil {
+	err := u.finish(last, l)
+	if why = l.Why(); err != nil {
 		why = fmt.Errorf("%w; %w", why, err)
 	}
 	return readyFor, why

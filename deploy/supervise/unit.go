@@ -21,13 +21,16 @@ type Body interface {
 // A Life is one life of a unit, from its start to its end.
 type Life interface {
 	Identity() Identity
-	// Wait returns when it has ended, and says in words how: never nil.
-	Wait() error
+	// Wait returns when nobody answers any more, which End may still have to
+	// clear away.
+	Wait()
 	// Ask sends it a signal, and thaws it: what is frozen cannot end.
 	Ask(ctx context.Context, sig syscall.Signal)
 	// End kills all that is left of it, and returns when a read-back shows
 	// that nothing is. It is called also after Wait.
 	End(ctx context.Context) error
+	// Why says in words how it ended, after Wait and End: never nil.
+	Why() error
 }
 
 // A unit is one thing that runs: an instance of the topology, or the relay.
