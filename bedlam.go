@@ -11,6 +11,7 @@
 package bedlam
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -87,6 +88,19 @@ func engine(name string) (deploy.Engine, error) {
 		return nil, usage("unknown engine %q (want one of %s)", name, strings.Join(Engines(), ", "))
 	}
 	return make(), nil
+}
+
+// able returns an error if there is no such engine or this machine has not got
+// what it needs.
+func able(ctx context.Context, name string) error {
+	e, err := engine(name)
+	if err != nil {
+		return err
+	}
+	if c, ok := e.(deploy.Checker); ok {
+		return c.Check(ctx)
+	}
+	return nil
 }
 
 // withDefaults fills in what was left open and refuses what makes no sense.

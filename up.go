@@ -40,7 +40,7 @@ func Up(ctx context.Context, o UpOptions) error {
 	if err != nil {
 		return err
 	}
-	if _, err := engine(base.Engine); err != nil {
+	if err := able(ctx, base.Engine); err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", o.Listen)

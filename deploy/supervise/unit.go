@@ -73,6 +73,7 @@ type span struct {
 	start int
 	ready atomic.Bool   // it was healthy, and the relay knows
 	gone  chan struct{} // closed when it has ended and everybody has been told
+	left  time.Time     // its keeper's: when it ended
 }
 
 // current returns the life that has begun last, if its end has not been seen yet.
