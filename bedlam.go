@@ -111,6 +111,9 @@ func (o Options) withDefaults() (Options, error) {
 	if len(o.Words) == 0 {
 		o.Words = []string{"default"}
 	}
+	if o.Rate == 0 {
+		o.Rate = DefaultRate
+	}
 	if o.Arrivals == "" {
 		o.Arrivals = loadgen.Poisson
 	}

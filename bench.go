@@ -43,7 +43,6 @@ const (
 
 // Bench measures the shop as `bedlam up` starts it.
 func Bench(ctx context.Context, o Options) (b Benchmark, err error) {
-	o.Rate = DefaultRate
 	if o, err = o.withDefaults(); err != nil {
 		return b, err
 	}

@@ -53,7 +53,6 @@ type EnginesBenchmark struct {
 
 // BenchEngines measures the shop on every engine in turn, for so many rounds.
 func BenchEngines(ctx context.Context, o Options, rounds int) (EnginesBenchmark, error) {
-	o.Rate = DefaultRate
 	o, err := o.withDefaults()
 	if err != nil {
 		return EnginesBenchmark{}, err
