@@ -47,23 +47,34 @@ image: build ## build the container image of the shop  [BEDLAM_IMAGE=bedlam:loca
 	docker build -q -t $${BEDLAM_IMAGE:-bedlam:local} -f deploy/compose/Dockerfile bin
 
 .PHONY: compose
-compose: build ## write deploy/compose/compose.yaml again
+compose: build ## write the compose files of deploy/compose again
 	@bin/bedlam compose > bin/compose.yaml && mv bin/compose.yaml deploy/compose/compose.yaml
+	@bin/bedlam compose --bundled > bin/bundled.yaml && mv bin/bundled.yaml deploy/compose/bundled.yaml
 
 # The plugin if it is there, else the program of old.
-COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) -p bedlam-shop -f deploy/compose/compose.yaml
+COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+STORES  ?= official
 
 .PHONY: compose-up
-compose-up: image ## start the shop in containers, without Bedlam, at http://127.0.0.1:8080
-	$(COMPOSE) up -d
+compose-up: image ## start the shop in containers, without Bedlam, at http://127.0.0.1:8080  [STORES=official|bundled]
+ifeq ($(STORES),bundled)
+	docker tag "$$(bin/bedlam compose image)" bedlam-postgres:local
+	$(COMPOSE) -p bedlam-shop -f deploy/compose/compose.yaml -f deploy/compose/bundled.yaml up -d
+else
+	$(COMPOSE) -p bedlam-shop -f deploy/compose/compose.yaml up -d
+endif
 
 .PHONY: compose-down
 compose-down: ## remove what compose-up started, and its data
-	$(COMPOSE) down -v --remove-orphans
+	$(COMPOSE) -p bedlam-shop -f deploy/compose/compose.yaml -f deploy/compose/bundled.yaml down -v --remove-orphans
 
 .PHONY: bench
 bench: build ## measure the shop: start, memory, the rate that it holds
 	@bin/bedlam bench
+
+.PHONY: bench-engines
+bench-engines: build ## compare the engines in rounds that take turns (about 5 minutes; wants Docker)
+	@bin/bedlam bench engines
 
 .PHONY: verify-verdict
 verify-verdict: build ## ten seeds of the shop as it is, harmless patches and defects (about 2 h; goes on where it was)

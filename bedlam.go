@@ -11,6 +11,7 @@
 package bedlam
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -89,6 +90,19 @@ func engine(name string) (deploy.Engine, error) {
 	return make(), nil
 }
 
+// able returns an error if there is no such engine or this machine has not got
+// what it needs.
+func able(ctx context.Context, name string) error {
+	e, err := engine(name)
+	if err != nil {
+		return err
+	}
+	if c, ok := e.(deploy.Checker); ok {
+		return c.Check(ctx)
+	}
+	return nil
+}
+
 // withDefaults fills in what was left open and refuses what makes no sense.
 func (o Options) withDefaults() (Options, error) {
 	if o.Engine == "" {
@@ -96,6 +110,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if len(o.Words) == 0 {
 		o.Words = []string{"default"}
+	}
+	if o.Rate == 0 {
+		o.Rate = DefaultRate
 	}
 	if o.Arrivals == "" {
 		o.Arrivals = loadgen.Poisson

@@ -64,7 +64,7 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if _, err := engine(o.Engine); err != nil {
+	if err := able(ctx, o.Engine); err != nil {
 		return Outcome{}, err
 	}
 	began := time.Now()

@@ -35,6 +35,12 @@ type Engine interface {
 	Sweep(ctx context.Context, run, scratch string) error
 }
 
+// A Checker is an engine that may not be able to run anything on this machine,
+// and says why in one line before anything is begun.
+type Checker interface {
+	Check(ctx context.Context) error
+}
+
 // A Plan is what an engine is asked to bring up.
 type Plan struct {
 	Run       string // the run's id, unique on this machine

@@ -1,17 +1,21 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/bedlamlab/bedlam"
 	"github.com/bedlamlab/bedlam/deploy/compose"
+	"github.com/bedlamlab/bedlam/deploy/docker"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 	"github.com/bedlamlab/bedlam/services"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
 func composeCommand() *cobra.Command {
+	bundled := false
 	c := &cobra.Command{
 		Use:   "compose",
 		Short: "Print a compose file that starts the shop in containers, without Bedlam",
@@ -21,7 +25,11 @@ start it and which variables it knows.`,
 		Example: `  bedlam compose > compose.yaml`,
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			text, err := compose.File(services.Shop())
+			file := compose.File
+			if bundled {
+				file = compose.Bundled
+			}
+			text, err := file(services.Shop())
 			if err != nil {
 				return err
 			}
@@ -29,7 +37,8 @@ start it and which variables it knows.`,
 			return err
 		},
 	}
-	c.AddCommand(provisionCommand(), healthCommand())
+	c.Flags().BoolVar(&bundled, "bundled", false, "print the second file, for machines that cannot fetch PostgreSQL's official image")
+	c.AddCommand(provisionCommand(), healthCommand(), imageCommand())
 	return c
 }
 
@@ -46,16 +55,40 @@ func provisionCommand() *cobra.Command {
 	}
 }
 
+// imageCommand makes what the second file's stores run.
+func imageCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "image",
+		Short:  "Print the image of PostgreSQL that Bedlam makes; make it if it is not there",
+		Hidden: true,
+		Args:   noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			p := newProgress(os.Stderr)
+			ref, err := docker.StoreImage(c.Context(), self, func(text string) { p.show(bedlam.Status{Step: text}) })
+			p.done()
+			if err != nil {
+				return err
+			}
+			fmt.Println(ref)
+			return nil
+		},
+	}
+}
+
 // healthCommand is how a container asks itself for its health: its image has
 // no other program.
 func healthCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:    "health http|grpc ADDRESS",
-		Short:  "Say by the exit code whether a service wants requests",
+		Use:    "health http|grpc|postgres ADDRESS",
+		Short:  "Say by the exit code whether a service wants requests; a store's address is a URL",
 		Hidden: true,
 		Args:   args(2, 2, "a protocol and an address"),
 		RunE: func(c *cobra.Command, words []string) error {
-			return supervise.Healthy(c.Context(), topology.Protocol(words[0]), words[1], "")
+			return supervise.Healthy(c.Context(), topology.Protocol(words[0]), words[1], words[1])
 		},
 	}
 }

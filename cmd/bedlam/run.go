@@ -26,6 +26,9 @@ experiment of your own (.yaml). Without any, the default suite runs.`,
   bedlam run --rate 60 --out /tmp/run1 ./mine.yaml`,
 		RunE: func(c *cobra.Command, words []string) error {
 			o.Words = words
+			if o.Rate == 0 { // said, not left out
+				return badWord{errors.New("rate 0: want more than 0 journeys a second")}
+			}
 			p := newProgress(os.Stderr)
 			o.Observe = p.show
 			out, err := bedlam.Run(c.Context(), o)

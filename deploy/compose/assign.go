@@ -17,8 +17,9 @@ import (
 // Stand-ins for what compose fills in. The file's own variables are written
 // with a dollar sign, which an assignment's text must not have by chance.
 const (
-	passwordHere  = "BEDLAM-SHOP-PASSWORD-HERE"
-	telemetryHere = "BEDLAM-TELEMETRY-HERE"
+	passwordHere      = "BEDLAM-SHOP-PASSWORD-HERE"
+	storePasswordHere = "BEDLAM-STORE-PASSWORD-HERE"
+	telemetryHere     = "BEDLAM-TELEMETRY-HERE"
 )
 
 // assignment returns what in is told at its start, with compose's variables in
@@ -47,7 +48,7 @@ func assignment(t topology.System, v topology.Service, in topology.Instance) (st
 	if err != nil {
 		return "", err
 	}
-	return strings.NewReplacer("$", "$$", passwordHere, variableOf(ShopPassword), telemetryHere, "${BEDLAM_TELEMETRY:-}").Replace(text), nil
+	return fill(text), nil
 }
 
 func address(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }

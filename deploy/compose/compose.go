@@ -9,13 +9,11 @@
 // one compose service an instance, no relay between them, and nothing that
 // starts the dead again but Docker. [Provision] is what the file's one-shot
 // service does: a role and a schema for every service, before they start.
+// [Bundled] is for machines that cannot fetch PostgreSQL's official image.
 package compose
 
 import (
-	"bytes"
 	"fmt"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/bedlamlab/bedlam/topology"
 )
@@ -55,6 +53,7 @@ const head = `# The shop in containers: one for each instance, without Bedlam's 
 #   make compose-up      builds the image and starts the shop
 #   make compose-down    removes its containers, networks and data
 #
+# or, without make, docker build and docker compose up; see the Dockerfile.
 # Written by make compose from services/shop.go: change that. Variables:
 #
 #   BEDLAM_IMAGE            the image that make image builds
@@ -96,13 +95,7 @@ func File(t topology.System) ([]byte, error) {
 		}
 		f.Services[in.Name] = c
 	}
-	b := bytes.NewBufferString(head)
-	e := yaml.NewEncoder(b)
-	e.SetIndent(2)
-	if err := e.Encode(f); err != nil {
-		return nil, fmt.Errorf("compose: %w", err)
-	}
-	return b.Bytes(), e.Close()
+	return encode(head, f)
 }
 
 func hasCustomers(t topology.System, v topology.Service) bool {

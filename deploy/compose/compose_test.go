@@ -12,7 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/compose"
+	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/services"
 	"github.com/bedlamlab/bedlam/topology"
 )
@@ -59,16 +61,50 @@ func rendered(t *testing.T, s topology.System) file {
 
 // TestTheCommittedFileIsFresh holds compose.yaml against the topology.
 func TestTheCommittedFileIsFresh(t *testing.T) {
-	want, err := compose.File(services.Shop())
+	for name, render := range map[string]func(topology.System) ([]byte, error){"compose.yaml": compose.File, "bundled.yaml": compose.Bundled} {
+		want, err := render(services.Shop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s is not what the topology says; write it again with make compose:\n%s", name, diff)
+		}
+	}
+}
+
+// TestBundledStores reads what the second file's stores are told.
+func TestBundledStores(t *testing.T) {
+	b, err := compose.Bundled(services.Shop())
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := os.ReadFile("compose.yaml")
-	if err != nil {
+	var f file
+	if err := yaml.Unmarshal(b, &f); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("compose.yaml is not what the topology says; write it again with make compose:\n%s", diff)
+	if len(f.Services) != 2 {
+		t.Errorf("%d services, want the two stores", len(f.Services))
+	}
+	for name, c := range f.Services {
+		var o postgres.Options
+		if err := json.Unmarshal([]byte(filled(c.Environment[postgres.OptionsEnv])), &o); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if o.Host != name || o.Port != 5432 || o.Password != "demonstration" || len(o.Roles) == 0 {
+			t.Errorf("%s is told to be %+v", name, o)
+		}
+		want := []string{"CMD", "/bedlam", "compose", "health", "postgres", postgres.DSN(o, deploy.AuditRole)}
+		var test []string
+		for _, word := range c.Healthcheck.Test {
+			test = append(test, filled(word))
+		}
+		if diff := cmp.Diff(want, test); diff != "" {
+			t.Errorf("%s: health: %s", name, diff)
+		}
 	}
 }
 

@@ -281,4 +281,3 @@ func TestCreateRefuses(t *testing.T) {
 		t.Errorf("the containers of no run: %v", err)
 	}
 }
-

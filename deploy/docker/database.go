@@ -231,7 +231,7 @@ func (d *daemon) derive(ctx context.Context, run, base string, p program, progre
 	defer func() { err = errors.Join(err, d.remove(context.WithoutCancel(ctx), id)) }()
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(furniture(p).write(w)) }()
-	_, err = d.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: r, CopyUIDGID: true})
+	_, err = d.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: r})
 	r.Close()
 	if err != nil {
 		return "", err

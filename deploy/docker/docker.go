@@ -46,7 +46,10 @@ type Options struct {
 // An Engine runs systems as containers.
 type Engine struct{ options Options }
 
-var _ deploy.Engine = (*Engine)(nil)
+var (
+	_ deploy.Engine  = (*Engine)(nil)
+	_ deploy.Checker = (*Engine)(nil)
+)
 
 // New returns the engine. It does not look for a daemon yet.
 func New(o Options) *Engine {
@@ -68,6 +71,12 @@ func Version(ctx context.Context) (string, error) {
 	}
 	defer d.close()
 	return d.version, nil
+}
+
+// Check implements [deploy.Checker].
+func (e *Engine) Check(ctx context.Context) error {
+	_, err := Version(ctx)
+	return err
 }
 
 func (e *Engine) cache() (string, error) {

@@ -29,6 +29,8 @@ type lab struct {
 	t   *testing.T
 	ctx context.Context
 	run string
+	// images go at the end, when no container has them any more.
+	images []string
 }
 
 var labs atomic.Int64
@@ -50,6 +52,9 @@ func newLab(t *testing.T) *lab {
 		defer cancel()
 		l.ctx = ctx
 		l.must(d.sweep(ctx, l.run))
+		for _, ref := range l.images {
+			d.api.ImageRemove(ctx, ref, client.ImageRemoveOptions{Force: true, PruneChildren: true}) // it may be gone
+		}
 		l.must(d.close())
 		if !t.Failed() { // a failure may have left something half done
 			goleak.VerifyNone(t, before)
@@ -167,8 +172,4 @@ func (l *lab) net() (*network, netip.Addr) {
 }
 
 // without removes an image at the end, however the test ends.
-func (l *lab) without(ref string) {
-	l.t.Cleanup(func() {
-		l.api.ImageRemove(context.Background(), ref, client.ImageRemoveOptions{Force: true, PruneChildren: true}) // it may be gone
-	})
-}
+func (l *lab) without(ref string) { l.images = append(l.images, ref) }

@@ -14,9 +14,7 @@ import (
 type machine struct {
 	daemon *daemon
 	desc   supervise.Description
-	// exhausted is when the life began on which exhaust was at work last, by
-	// instance.
-	exhausted sync.Map
+	at     sync.Map // instance → when the life began on which exhaust was at work last
 }
 
 // container is the name of an instance's container, by which the daemon knows

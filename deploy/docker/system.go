@@ -3,7 +3,6 @@ package docker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"sync"
 	"syscall"
@@ -20,9 +19,6 @@ const (
 	// some 100 ms. It is not the caller's patience that does: a request that
 	// was given up may still be done, behind everybody's back.
 	makeTime = 30 * time.Second
-	// lastWords is how long the end of a container's output may take to come
-	// after its end.
-	lastWords = time.Second
 )
 
 // A body is an instance's container, which is made once and started for each
@@ -92,20 +88,7 @@ func (b *body) start(ctx context.Context, log *os.File) (*life, error) {
 	if err != nil {
 		return nil, errors.Join(err, b.daemon.kill(ctx, id, syscall.SIGKILL))
 	}
-	l := &life{daemon: b.daemon, container: id, id: supervise.Identity{PID: v.PID, Start: uint64(v.Started.UnixNano())}, heard: make(chan struct{})}
-	l.exhausted = func() bool {
-		at, ok := b.exhausted.Load(b.instance)
-		return ok && v.Started.Equal(at.(time.Time))
-	}
-	var hear context.Context
-	hear, l.deafen = context.WithCancel(context.WithoutCancel(ctx))
-	go func() {
-		defer close(l.heard)
-		if err := b.daemon.follow(hear, id, began, log); err != nil {
-			fmt.Fprintln(log, "bedlam:", err)
-		}
-	}()
-	return l, nil
+	return b.daemon.attend(v, began, log, func() bool { return b.exhausted(b.instance, v) }), nil
 }
 
 func (b *body) launch(ctx context.Context, id string) error {
@@ -117,65 +100,4 @@ func (b *body) launch(ctx context.Context, id string) error {
 		return err
 	}
 	return b.daemon.startWith(ctx, id, text)
-}
-
-// A life is a container from a start to its next end.
-type life struct {
-	daemon    *daemon
-	container string
-	id        supervise.Identity
-	heard     chan struct{} // closed when its output has come to its end
-	deafen    func()        // ends that
-	exhausted func() bool   // exhaust has been at work on it
-}
-
-// Identity implements [supervise.Life].
-func (l *life) Identity() supervise.Identity { return l.id }
-
-// Wait implements [supervise.Life]. A daemon that does not answer is asked
-// again: it is no sign of the container's end.
-func (l *life) Wait() error {
-	for {
-		e, err := l.daemon.wait(context.Background(), l.container)
-		switch {
-		case errors.Is(err, errUnknown):
-			return errors.New("its container was removed")
-		case err == nil:
-			return l.settle(e)
-		}
-		time.Sleep(glance)
-	}
-}
-
-// Error says how a life ended, as os.ProcessState does of a process.
-func (e exit) Error() string {
-	switch {
-	case e.OOMKilled:
-		return "signal: killed (out of memory)"
-	case e.Code > 128:
-		return "signal: " + syscall.Signal(e.Code-128).String()
-	}
-	return fmt.Sprintf("exit status %d", e.Code)
-}
-
-// Ask implements [supervise.Life].
-func (l *life) Ask(ctx context.Context, sig syscall.Signal) {
-	l.daemon.kill(ctx, l.container, sig)
-	l.daemon.unpause(ctx, l.container)
-}
-
-// End implements [supervise.Life].
-func (l *life) End(ctx context.Context) error {
-	err := gone(l.daemon.kill(ctx, l.container, syscall.SIGKILL))
-	if errors.Is(err, supervise.ErrGone) {
-		err = nil
-	}
-	select {
-	case <-l.heard:
-	case <-time.After(lastWords):
-	case <-ctx.Done():
-	}
-	l.deafen()
-	<-l.heard
-	return err
 }

@@ -124,7 +124,10 @@ func (i *Install) attend(ctx context.Context, o Options, signals <-chan os.Signa
 	for {
 		select {
 		case sig := <-signals:
-			asked = asked || sig != syscall.SIGHUP
+			if sig != syscall.SIGHUP {
+				asked = true
+				cancel() // or a server that waits for its clients would wait for us
+			}
 			cmd.Process.Signal(sig) // an error says that it is gone already
 		case err := <-equipped:
 			if equipped = nil; err != nil && !asked {

@@ -69,19 +69,23 @@ type life struct {
 	pack pack
 	id   identity
 	cmd  *exec.Cmd
+	why  error
 }
 
 // Identity implements [supervise.Life].
 func (l *life) Identity() supervise.Identity { return supervise.Identity(l.id) }
 
 // Wait implements [supervise.Life].
-func (l *life) Wait() error {
+func (l *life) Wait() {
 	err := l.cmd.Wait()
-	if failed := (*exec.ExitError)(nil); err != nil && !errors.As(err, &failed) {
-		return err
+	if failed := (*exec.ExitError)(nil); err == nil || errors.As(err, &failed) {
+		err = errors.New(l.cmd.ProcessState.String())
 	}
-	return errors.New(l.cmd.ProcessState.String())
+	l.why = err
 }
+
+// Why implements [supervise.Life].
+func (l *life) Why() error { return l.why }
 
 // Ask implements [supervise.Life].
 func (l *life) Ask(ctx context.Context, sig syscall.Signal) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -51,15 +50,13 @@ func (s *System) finish(ctx context.Context, drain time.Duration) error {
 	}
 	firm, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.outfit.EndTime)
 	defer cancel()
-	all := slices.Concat(s.units, []*unit{s.relay})
-	errs := make([]error, len(all))
+	errs := make([]error, len(s.units))
 	var ending sync.WaitGroup
-	for i, u := range all {
-		if u.kept {
-			ending.Go(func() { errs[i] = u.leave(firm) })
-		}
+	for i, u := range s.units {
+		ending.Go(func() { errs[i] = u.leave(firm) })
 	}
 	ending.Wait()
+	errs = append(errs, s.relay.leave(firm)) // to the last it is told who is down
 	errs = append(errs, s.outfit.Clear(firm))
 	s.disown()
 	return errors.Join(errs...)
@@ -67,6 +64,9 @@ func (s *System) finish(ctx context.Context, drain time.Duration) error {
 
 // leave ends u's life, if it has one, and waits for its keeper.
 func (u *unit) leave(ctx context.Context) error {
+	if !u.kept {
+		return nil
+	}
 	var err error
 	if l := u.current(); l != nil {
 		err = l.End(ctx)

@@ -37,9 +37,11 @@ func (u *unit) keep(ctx context.Context) {
 		}
 		l, err := u.begin(ctx)
 		var readyFor time.Duration
+		gone := time.Now()
 		if err == nil {
 			u.tell("started", u.name, fmt.Sprintf("start %d, pid %d", l.start, l.id.PID))
 			readyFor, err = u.attend(ctx, l)
+			gone = l.left
 		}
 		if ctx.Err() != nil {
 			return
@@ -54,7 +56,7 @@ func (u *unit) keep(ctx context.Context) {
 		if !u.files.held(u.name) {
 			u.tell("restarting", u.name, "in "+pause.String())
 		}
-		u.rest(ctx, pause)
+		u.rest(ctx, pause-time.Since(gone)) // to clear a life away is part of the pause
 		pause = min(max(2*pause, firstPause), lastPause)
 	}
 }
@@ -100,7 +102,8 @@ func (u *unit) attend(ctx context.Context, l *span) (readyFor time.Duration, why
 			}
 		}
 	}()
-	why = l.Wait()
+	l.Wait()
+	l.left = time.Now()
 	stop()
 	if since, ok := <-ready; ok { // and nobody says any more that it is up
 		readyFor = time.Since(since)
@@ -112,7 +115,8 @@ func (u *unit) attend(ctx context.Context, l *span) (readyFor time.Duration, why
 	if u.opened != nil {
 		u.opened(last, false)
 	}
-	if err := u.finish(last, l, why); err != nil {
+	err := u.finish(last, l)
+	if why = l.Why(); err != nil {
 		why = fmt.Errorf("%w; %w", why, err)
 	}
 	return readyFor, why

@@ -97,9 +97,9 @@ func (s *System) introduce(ctx context.Context) {
 
 // beat keeps the relay's rules alive as long as this process is.
 func (s *System) beat() {
-	// A second: a fifth of what a rule with the guard's lease as its TTL can
-	// go without.
-	t := time.NewTicker(time.Second)
+	// A tenth of what a rule with the guard's lease as its TTL can go without:
+	// a relay that is slow to answer may miss a few.
+	t := time.NewTicker(500 * time.Millisecond)
 	defer t.Stop()
 	for {
 		select {

@@ -22,14 +22,17 @@ type Body interface {
 // A Life is one life of a unit, from its start to its end.
 type Life interface {
 	Identity() Identity
-	// Wait returns when it has ended, and says in words how: never nil. It is
-	// an ErrOOMKilled if it is known that the kernel ended it for want of memory.
-	Wait() error
+	// Wait returns when nobody answers any more, which End may still have to
+	// clear away.
+	Wait()
 	// Ask sends it a signal, and thaws it: what is frozen cannot end.
 	Ask(ctx context.Context, sig syscall.Signal)
 	// End kills all that is left of it, and returns when a read-back shows
 	// that nothing is. It is called also after Wait.
 	End(ctx context.Context) error
+	// Why says in words how it ended, after Wait and End: never nil. It is an
+	// ErrOOMKilled if it is known that the kernel ended it for want of memory.
+	Why() error
 }
 
 // A unit is one thing that runs: an instance of the topology, or the relay.
@@ -73,6 +76,7 @@ type span struct {
 	start int
 	ready atomic.Bool   // it was healthy, and the relay knows
 	gone  chan struct{} // closed when it has ended and everybody has been told
+	left  time.Time     // its keeper's: when it ended
 }
 
 // current returns the life that has begun last, if its end has not been seen yet.
@@ -133,15 +137,14 @@ func (u *unit) record(id Identity) error {
 	return WriteJSON(u.files.state(u.name), Record{Identity: id, Starts: u.n, OOMKills: u.oomKills})
 }
 
-// finish records the end of a life, after it has been waited for, and why it
-// ended.
-func (u *unit) finish(ctx context.Context, l *span, why error) error {
+// finish records the end of a life, after it has been waited for.
+func (u *unit) finish(ctx context.Context, l *span) error {
 	err := l.End(ctx)
 	l.log.Close()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.life = nil
-	if errors.Is(why, ErrOOMKilled) {
+	if errors.Is(l.Why(), ErrOOMKilled) {
 		u.oomKills++
 	}
 	if e := u.record(Identity{}); err == nil {

@@ -58,3 +58,6 @@ func NewestForTest(s *Store, n int) []Span {
 	}
 	return spans
 }
+
+// ComplainEvery is how often failures to forward are logged.
+const ComplainEvery = complainEvery

@@ -146,6 +146,7 @@ func TestForwardToSilence(t *testing.T) {
 	var complaints strings.Builder
 	var mu sync.Mutex
 	log := slog.New(slog.NewTextHandler(lockedWriter{&mu, &complaints}, nil))
+	began := time.Now()
 	c := start(t, collector.Options{Forward: collector.Forward{Traces: collector.Target{URL: to.URL}}, Log: log})
 	var big []collector.Span
 	for n := range 500 {
@@ -167,8 +168,10 @@ func TestForwardToSilence(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if n := strings.Count(complaints.String(), "could not be forwarded"); n != 1 {
-		t.Errorf("logged %d times, want once in a while: %s", n, complaints.String())
+	// Once at first, and once for each stretch of silence on a slow machine.
+	most := 1 + int(time.Since(began)/collector.ComplainEvery)
+	if n := strings.Count(complaints.String(), "could not be forwarded"); n < 1 || n > most {
+		t.Errorf("logged %d times, want once in a while, at most %d times: %s", n, most, complaints.String())
 	}
 }
 
