@@ -51,7 +51,7 @@ func (m *machine) exhaust(ctx context.Context, instance string) error {
 	case v.Memory == 0:
 		return errors.New("its memory has no limit")
 	}
-	m.at.Store(instance, v.Started)
+	m.exhaustedAt.Store(instance, v.Started)
 	_, why := m.daemon.exec(ctx, id, "/bedlam", "exhaust", tmp, strconv.FormatInt(v.Memory, 10))
 	if f := (failure{}); errors.As(why, &f) && f.code != killed {
 		return why // by itself; else it ended with the container
@@ -76,7 +76,7 @@ func (m *machine) exhaust(ctx context.Context, instance string) error {
 
 // exhausted reports whether exhaust has been at work on the life that v shows.
 func (m *machine) exhausted(instance string, v view) bool {
-	at, ok := m.at.Load(instance)
+	at, ok := m.exhaustedAt.Load(instance)
 	return ok && v.Started.Equal(at.(time.Time))
 }
 
