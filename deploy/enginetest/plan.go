@@ -22,6 +22,9 @@ const (
 	store = "pg"
 )
 
+// greeting is what each life of a back writes to its log.
+const greeting = "hello"
+
 // System returns the test's topology: two fronts that call two backs and one
 // PostgreSQL.
 func System() topology.System {
@@ -30,7 +33,7 @@ func System() topology.System {
 		Zones: []string{"a", "b"},
 		Services: []topology.Service{
 			{Name: front, Tier: "web", Replicas: 2, Protocol: topology.HTTP, Store: store, Settings: map[string]string{"serve": "http"}},
-			{Name: back, Tier: "services", Replicas: 2, Protocol: topology.GRPC, Settings: map[string]string{"serve": "grpc"}},
+			{Name: back, Tier: "services", Replicas: 2, Protocol: topology.GRPC, Settings: map[string]string{"serve": "grpc", "say": greeting}},
 			{Name: store, Tier: "store", Replicas: 1, Protocol: topology.Postgres},
 		},
 		Edges: []topology.Edge{
