@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -73,6 +74,18 @@ func Plan(t *testing.T) deploy.Plan {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
+	}
+	return p
+}
+
+// Small returns a plan for [System] without its store, which is up sooner.
+func Small(t *testing.T) deploy.Plan {
+	t.Helper()
+	p := Plan(t)
+	p.Topology.Services = slices.DeleteFunc(p.Topology.Services, func(v topology.Service) bool { return v.Protocol == topology.Postgres })
+	p.Topology.Edges = slices.DeleteFunc(p.Topology.Edges, func(e topology.Edge) bool { return e.Protocol == topology.Postgres })
+	for i := range p.Topology.Services {
+		p.Topology.Services[i].Store = ""
 	}
 	return p
 }

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/enginetest"
 )
 
 // TestPausesDouble kills an instance again and again; Release cuts each pause
 // short, so that the test need not sit through them.
 func TestPausesDouble(t *testing.T) {
-	s, h := up(t, small(t))
+	s, h := up(t, enginetest.Small(t))
 	for n := 1; n <= 5; n++ {
 		if err := s.Kill(within(t), "back-1"); err != nil {
 			t.Fatal(err)
@@ -35,7 +36,7 @@ func TestPausesDouble(t *testing.T) {
 // TestCrashLoop has an instance that cannot live any more: it is tried again
 // and again, and the others are not harmed.
 func TestCrashLoop(t *testing.T) {
-	s, h := up(t, small(t))
+	s, h := up(t, enginetest.Small(t))
 	began := time.Now()
 	for range 3 {
 		eventually(t, "it can be killed", func() bool { return s.Kill(within(t), "front-2") == nil })
