@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/wait"
 	"go.uber.org/goleak"
 
 	"github.com/bedlamlab/bedlam/deploy"
@@ -125,9 +127,52 @@ func TestSweepWithoutAFolder(t *testing.T) {
 	nothingLeft(t, p.Run)
 }
 
+// TestNeighboursAreLeftAlone has a container of somebody else's stand on the
+// same daemon, made from the same image and labelled much like ours, while a
+// system comes and goes and is swept.
+func TestNeighboursAreLeftAlone(t *testing.T) {
+	needDaemon(t)
+	// The daemon may have no registry to fetch a reaper from; t.Cleanup is ours.
+	t.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
+	p := enginetest.Small(t)
+	s, err := newEngine(t).Up(within(t), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.New(client.FromEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ours, err := c.ContainerInspect(within(t), "bedlam-"+p.Run+"-back-1", client.ContainerInspectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	neighbour, err := testcontainers.Run(within(t), ours.Container.Config.Image,
+		testcontainers.WithEntrypoint("/shop", "back"),
+		testcontainers.WithEnv(map[string]string{"SHOP_ASSIGNMENT": `{"listen":"127.0.0.1:8080","settings":{"serve":"grpc","say":"hello"}}`}),
+		testcontainers.WithLabels(map[string]string{"dev.bedlam.run": p.Run + "-2", "dev.bedlam.instance": "back-1"}),
+		testcontainers.WithWaitStrategy(wait.ForLog("hello")))
+	testcontainers.CleanupContainer(t, neighbour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Down(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := newEngine(t).Sweep(within(t), p.Run, p.Scratch); err != nil {
+		t.Fatal(err)
+	}
+	nothingLeft(t, p.Run)
+	if st, err := neighbour.State(within(t)); err != nil || !st.Running {
+		t.Errorf("the neighbour is %+v, %v", st, err)
+	}
+}
+
 // TestNothingOfOursStays looks for goroutines after a Down.
 func TestNothingOfOursStays(t *testing.T) {
 	needDaemon(t)
+	others := goleak.IgnoreCurrent()
 	p := enginetest.Small(t)
 	s, err := docker.New(docker.Options{}).Up(within(t), p)
 	if err != nil {
@@ -139,7 +184,7 @@ func TestNothingOfOursStays(t *testing.T) {
 	if err := s.Down(within(t)); err != nil {
 		t.Fatal(err)
 	}
-	goleak.VerifyNone(t)
+	goleak.VerifyNone(t, others)
 }
 
 // TestNoDaemon asks for containers where there are none: one line, and nothing
