@@ -76,7 +76,7 @@ func (d *daemon) store(ctx context.Context, run, cache string, p program, progre
 	if ref, err := d.made(ctx, p); err != nil || ref != "" {
 		return ref, err
 	}
-	if why := d.pull(ctx, progress); why != nil {
+	if why := d.pull(ctx, pullAnswer, pullTime, progress); why != nil {
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}

@@ -19,14 +19,15 @@ const (
 	pullTime   = 2 * time.Minute
 )
 
-// pull fetches the official image, within bounds.
-func (d *daemon) pull(ctx context.Context, progress func(string)) error {
+// pull fetches the official image. Its registry has so long to answer, and so
+// long until all of it is there.
+func (d *daemon) pull(ctx context.Context, answer, all time.Duration, progress func(string)) error {
 	say(progress, "asking for the image "+d.official)
-	ctx, cancel := context.WithTimeoutCause(ctx, pullTime, fmt.Errorf("it has not come within %s", pullTime))
+	ctx, cancel := context.WithTimeoutCause(ctx, all, fmt.Errorf("it has not come within %s", all))
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	slow := time.AfterFunc(pullAnswer, func() { stop(fmt.Errorf("no answer within %s", pullAnswer)) })
+	slow := time.AfterFunc(answer, func() { stop(fmt.Errorf("no answer within %s", answer)) })
 	report, err := d.api.ImagePull(ctx, d.official, client.ImagePullOptions{})
 	slow.Stop()
 	if err == nil {
@@ -44,6 +45,11 @@ func (d *daemon) pull(ctx context.Context, progress func(string)) error {
 // make its template, and keeps what has become of it. The container in which
 // that happens is the run's until it is removed.
 func (d *daemon) derive(ctx context.Context, run, base string, p program, progress func(string)) (_ string, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("making one out of %s: %w", d.official, err)
+		}
+	}()
 	ref := tag("postgres", []byte(base), p.digest[:])
 	if there, err := d.touch(ctx, ref); there || err != nil {
 		return ref, err
@@ -81,5 +87,8 @@ func (d *daemon) derive(ctx context.Context, run, base string, p program, progre
 	_, err = d.api.ContainerCommit(ctx, id, client.ContainerCommitOptions{Reference: ref, NoPause: true, Config: &container.Config{
 		User: s.User, Env: s.Env, Entrypoint: s.Entrypoint, Cmd: []string{}, WorkingDir: s.WorkingDir, StopSignal: s.StopSignal, Labels: s.Labels,
 	}})
+	if err == nil {
+		_, err = d.touch(ctx, ref)
+	}
 	return ref, err
 }
