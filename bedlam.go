@@ -74,20 +74,23 @@ type usageError struct{ error }
 func (e usageError) Unwrap() []error { return []error{e.error, ErrUsage} }
 
 // engines are the ways of running a system. To add one, add its row.
-var engines = map[string]func() deploy.Engine{
-	"process": func() deploy.Engine { return process.New(process.Options{}) },
-	"docker":  func() deploy.Engine { return docker.New(docker.Options{}) },
+var engines = map[string]struct {
+	make func() deploy.Engine
+	text string
+}{
+	"process": {func() deploy.Engine { return process.New(process.Options{}) }, "each instance is a process of this machine; no root, no Docker"},
+	"docker":  {func() deploy.Engine { return docker.New(docker.Options{}) }, "each instance is a container of this machine's Docker daemon"},
 }
 
 // Engines returns the names of the engines.
 func Engines() []string { return slices.Sorted(maps.Keys(engines)) }
 
 func engine(name string) (deploy.Engine, error) {
-	make, ok := engines[name]
+	e, ok := engines[name]
 	if !ok {
 		return nil, usage("unknown engine %q (want one of %s)", name, strings.Join(Engines(), ", "))
 	}
-	return make(), nil
+	return e.make(), nil
 }
 
 // able returns an error if there is no such engine or this machine has not got

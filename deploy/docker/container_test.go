@@ -228,11 +228,12 @@ func TestFollow(t *testing.T) {
 	if got := l.said(id); !strings.Contains(got, "out: one\n") || !strings.Contains(got, "err: one\n") || strings.Count(got, "\n") != 2 {
 		t.Errorf("it said %q", got)
 	}
-	// A second life, followed from its start: the first one's words are not
-	// told again.
+	// A second life, followed from before its start: the first one's words are
+	// not told again.
+	again := time.Now()
 	l.must(l.start(l.ctx, id))
 	var b bytes.Buffer
-	l.must(l.follow(l.ctx, id, l.look(id).Started, &b))
+	l.must(l.follow(l.ctx, id, again, &b))
 	if n := strings.Count(b.String(), "\n"); n != 2 {
 		t.Errorf("of its second life is told %q", b.String())
 	}

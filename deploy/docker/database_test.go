@@ -3,6 +3,9 @@ package docker
 import (
 	"debug/elf"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -31,6 +34,7 @@ func (l *lab) store(progress func(string)) string {
 	}
 	ref, err := l.storeImage(l.ctx, l.run, cache, l.actor(), progress)
 	l.must(err)
+	shared.Store(ref, true)
 	return ref
 }
 
@@ -337,6 +341,37 @@ func TestStoreImageOfOfficial(t *testing.T) {
 	l.ready(id, o)
 	l.must(l.sql("cart", o, "INSERT INTO line VALUES (1)"))
 	l.must(l.remove(l.ctx, id))
+}
+
+// A registry that is not there, that says nothing or that has not got it is
+// given up.
+func TestPullIsBounded(t *testing.T) {
+	l := newLab(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and never answers
+	l.must(err)
+	defer silent.Close()
+	empty := httptest.NewServer(http.NotFoundHandler())
+	defer empty.Close()
+	for host, want := range map[string]string{
+		silent.Addr().String():           "no answer within 200ms",
+		empty.Listener.Addr().String():   "",
+		"127.0.0.1:1":                    "refused",
+		"registry.invalid":               "registry.invalid",
+		"https://not a reference at all": "invalid",
+	} {
+		l.official = host + "/postgres:17"
+		patience := labTime
+		if strings.HasPrefix(want, "no answer") {
+			patience = 200 * time.Millisecond
+		}
+		if err := l.pull(l.ctx, patience, labTime, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("from %s: %v, want %q", host, err, want)
+		}
+	}
+	l.official = silent.Addr().String() + "/postgres:17"
+	if err := l.pull(l.ctx, labTime, 200*time.Millisecond, nil); err == nil || !strings.Contains(err.Error(), "not come within") {
+		t.Errorf("in all it takes too long: %v", err)
+	}
 }
 
 // A making that fails leaves nothing, and says what the container said.

@@ -185,8 +185,10 @@ func TestRetire(t *testing.T) {
 			tag: ref, config: spec1.ImageConfig{Labels: map[string]string{imageLabel: kind}},
 			layers: []layer{{{path: "/shop", mode: 0o755, from: l.actor()}, {path: "/" + name, mode: 0o644, text: name}}},
 		}))
-		_, err := l.touch(l.ctx, ref)
-		l.must(err)
+		if name != kind+":half" {
+			_, err := l.touch(l.ctx, ref)
+			l.must(err)
+		}
 		return ref
 	}
 	there := func(ref string) bool {
@@ -194,6 +196,7 @@ func TestRetire(t *testing.T) {
 		return err == nil
 	}
 	keep, old := load(kind+":keep", kind), load(kind+":old", kind)
+	half := load(kind+":half", kind) // its maker died before it had marked it as used
 	running, stopped := load(kind+":running", kind), load(kind+":stopped", kind)
 	other, foreignName := load("other-"+kind+":old", "other-"+kind), load("another/"+kind+":old", kind)
 	twice := load(kind+":twice", kind)
@@ -204,14 +207,14 @@ func TestRetire(t *testing.T) {
 	l.cast(spec{Image: stopped}, "live")
 
 	l.retire(l.ctx, kind, keep, labTime)
-	for _, ref := range []string{keep, old, running, stopped, twice, other, foreignName} {
+	for _, ref := range []string{keep, old, half, running, stopped, twice, other, foreignName} {
 		if !there(ref) {
 			t.Errorf("%s, which was used just now, is gone", ref)
 		}
 	}
 	l.retire(l.ctx, kind, keep, 0)
 	for ref, want := range map[string]bool{
-		keep: true, old: false, running: true, stopped: true, other: true, foreignName: true,
+		keep: true, old: false, half: false, running: true, stopped: true, other: true, foreignName: true,
 		twice: false, "bedlam/mine:" + l.run: true, // somebody's own name for it
 	} {
 		if there(ref) != want {

@@ -93,11 +93,27 @@ func (l *lab) actor() string {
 	return path
 }
 
+// shared are the images that the tests share, until all have been run.
+var shared sync.Map
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if d, err := connect(context.Background()); err == nil {
+		shared.Range(func(ref, _ any) bool { // not by force: another test binary's containers keep it
+			d.api.ImageRemove(context.Background(), ref.(string), client.ImageRemoveOptions{PruneChildren: true})
+			return true
+		})
+		d.close()
+	}
+	os.Exit(code)
+}
+
 // image is the shop's image with the actor as both of its programs.
 func (l *lab) image() string {
 	l.t.Helper()
 	ref, err := l.shopImage(l.ctx, l.run, l.actor(), l.actor(), nil)
 	l.must(err)
+	shared.Store(ref, true)
 	return ref
 }
 

@@ -14,7 +14,8 @@ import (
 
 // follow copies what a container has written since then, standard output and
 // standard error, to w as it comes, and returns nil when the container's life
-// has ended or ctx is done.
+// has ended or ctx is done. For a life's whole output, since is a moment before
+// its start: what the daemon takes for the start comes after the first words.
 func (d *daemon) follow(ctx context.Context, id string, since time.Time, w io.Writer) error {
 	o := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true}
 	if !since.IsZero() {
