@@ -129,22 +129,25 @@ func (u *upcoming) make() {
 }
 
 // clear removes everything of the run, when its keepers have gone.
-func (u *upcoming) clear(ctx context.Context) error {
+func (u *upcoming) clear(ctx context.Context) error { return u.empty(ctx, 1) }
+
+func (u *upcoming) empty(ctx context.Context, looks int) error {
 	u.stop()
 	u.making.Wait()
 	defer u.daemon.close()
 	if u.ports != nil {
 		defer u.ports.Release()
 	}
-	if err := u.daemon.empty(ctx, u.plan.Run, 1); err != nil {
+	if err := u.daemon.empty(ctx, u.plan.Run, looks); err != nil {
 		return err
 	}
 	return u.files.Empty(false)
 }
 
-// undo is clear for a system of which nothing has run.
+// undo is clear for a system of which nothing has run. What was asked for when
+// we were cut short may still come.
 func (u *upcoming) undo(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
 	defer cancel()
-	return u.clear(ctx)
+	return u.empty(ctx, 2)
 }
