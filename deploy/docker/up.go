@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
-	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
-	"github.com/bedlamlab/bedlam/topology"
 )
 
 // endTime bounds the end of everything: of some twenty containers at once it
@@ -116,6 +112,7 @@ func (u *upcoming) progress(text string) {
 	}
 }
 
+<<<<<<< HEAD
 // relayPlace is the relay's place in the network; the instances follow.
 const relayPlace = 1
 
@@ -244,6 +241,8 @@ func (u *upcoming) place(instance string) netip.Addr {
 	return a.Addr()
 }
 
+=======
+>>>>>>> containers
 // make begins to make all containers, in the order in which they will be
 // needed. What fails is tried again, and told, by its keeper.
 func (u *upcoming) make() {
@@ -261,22 +260,25 @@ func (u *upcoming) make() {
 }
 
 // clear removes everything of the run, when its keepers have gone.
-func (u *upcoming) clear(ctx context.Context) error {
+func (u *upcoming) clear(ctx context.Context) error { return u.empty(ctx, 1) }
+
+func (u *upcoming) empty(ctx context.Context, looks int) error {
 	u.stop()
 	u.making.Wait()
 	defer u.daemon.close()
 	if u.ports != nil {
 		defer u.ports.Release()
 	}
-	if err := u.daemon.empty(ctx, u.plan.Run, 1); err != nil {
+	if err := u.daemon.empty(ctx, u.plan.Run, looks); err != nil {
 		return err
 	}
 	return u.files.Empty(false)
 }
 
-// undo is clear for a system of which nothing has run.
+// undo is clear for a system of which nothing has run. What was asked for when
+// we were cut short may still come.
 func (u *upcoming) undo(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
 	defer cancel()
-	return u.clear(ctx)
+	return u.empty(ctx, 2)
 }
