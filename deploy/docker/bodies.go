@@ -32,7 +32,7 @@ func (u *upcoming) container(in topology.Instance, memory int64) spec {
 	s.Memory, s.CPUs = memory, cpus
 	// As large as what the instance may take, so that it is the limit on
 	// memory that is met first.
-	s.Tmpfs = map[string]int64{"/tmp": memory}
+	s.Tmpfs = map[string]int64{tmp: memory}
 	s.Labels = map[string]string{serviceLabel: in.Service}
 	return s
 }
