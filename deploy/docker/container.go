@@ -163,8 +163,11 @@ func (d *daemon) unpause(ctx context.Context, id string) error {
 
 // An exit is how a container's life ended.
 type exit struct {
-	Code      int  // 128 and the signal's number if one ended it
-	OOMKilled bool // by the kernel, for want of memory
+	Code int // 128 and the signal's number if one ended it
+	// OOMKilled says that it ended for want of memory. If not, it may have all
+	// the same: what the kernel says of that is lost when the container has
+	// gone before it was heard, for which a busy machine is enough.
+	OOMKilled bool
 }
 
 // wait returns when a container does not run, and how it ended. One that has

@@ -108,7 +108,7 @@ func (s spec) options() (client.ContainerCreateOptions, error) {
 		NetworkMode:    api.NetworkNone,
 		RestartPolicy:  container.RestartPolicy{Name: container.RestartPolicyDisabled},
 		CapDrop:        []string{"ALL"},
-		SecurityOpt:    []string{"no-new-privileges:true"},
+		SecurityOpt:    []string{"no-new-privileges"},
 		ReadonlyRootfs: s.ReadOnly,
 		Init:           &no, // its first process is what a signal means
 		LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{
