@@ -77,6 +77,7 @@ func TestExhaustRefuses(t *testing.T) {
 				t.Errorf("it is %+v", v)
 			}
 			l.must(l.unpause(l.ctx, id))
+			l.until("the daemon says that it runs", func() bool { return !l.look(id).Paused }) // it may say so later
 			out, err := l.exec(l.ctx, id, "/shop", "score")
 			if err != nil || strings.TrimSpace(string(out)) != "0" {
 				t.Errorf("it stands with the kernel as %q, %v; want it as before", out, err)

@@ -1,7 +1,9 @@
 package process_test
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +32,22 @@ func TestPausesDouble(t *testing.T) {
 	}
 	if got := h.of("exited", "back-1"); !slices.Equal(slices.Compact(got), []string{"signal: killed"}) {
 		t.Errorf("the reasons are %q, want that it was killed", got)
+	}
+}
+
+// TestNoExhauster asks for the power that a process cannot have, by both ways to
+// a system.
+func TestNoExhauster(t *testing.T) {
+	p := enginetest.Small(t)
+	s, _ := up(t, p)
+	other, err := newEngine(t).Attach(within(t), p.Scratch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []deploy.System{s, other} {
+		if _, err := deploy.Power[deploy.Exhauster](s); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "--engine docker") {
+			t.Errorf("got %v, want that it is not supported and what would be", err)
+		}
 	}
 }
 
