@@ -41,17 +41,19 @@ func (d *daemon) attend(v view, began time.Time, log *os.File) *life {
 	}()
 	go func() {
 		defer close(l.ended)
-		l.why = l.end()
+		l.why = l.end(hear)
 	}()
 	return l
 }
 
-// end waits for the daemon's word. A daemon that does not answer is asked
-// again: its silence is no sign of the container's end.
-func (l *life) end() error {
+// end waits for the daemon's word, as long as ctx lasts. A daemon that does not
+// answer is asked again: its silence is no sign of the container's end.
+func (l *life) end(ctx context.Context) error {
 	for {
-		e, err := l.daemon.wait(context.Background(), l.container)
+		e, err := l.daemon.wait(ctx, l.container)
 		switch {
+		case ctx.Err() != nil:
+			return errors.New("nobody waits for its end any more")
 		case errors.Is(err, errUnknown):
 			return errors.New("its container was removed")
 		case err == nil:
