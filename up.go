@@ -36,6 +36,9 @@ func Up(ctx context.Context, o UpOptions) error {
 	if !customers {
 		o.Rate = 1 // not used; withDefaults wants one that makes sense
 	}
+	if o.System != "" {
+		return usage("%s names a system that is up already", o.System)
+	}
 	base, err := o.Options.withDefaults()
 	if err != nil {
 		return err

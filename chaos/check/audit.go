@@ -122,6 +122,8 @@ func judgeInvariant(m *meter, inv invariant, final *books, early []*books, line 
 	}
 	var hs []harm
 	switch {
+	case m.rec.Plan.Lacks["audit"] != "":
+		doubt = noData("audit", m.rec.Plan.Lacks["audit"])
 	case final == nil:
 		doubt = "there is no final audit"
 	case final.lacks(inv.views) != "":
@@ -211,6 +213,9 @@ var audited = experimentCheck{
 	Check: Check{"audit", "the stores could be read after the experiment"},
 	on:    onRecord,
 	judge: func(v *view) []chaos.Finding {
+		if why := v.m.rec.Plan.Lacks["audit"]; why != "" && v.harmed {
+			return []chaos.Finding{{Verdict: chaos.Inconclusive, Mechanism: "audit", Text: "whether the data was harmed: " + noData("audit", why)}}
+		}
 		if why, ok := v.has(chaos.Audited); ok && strings.HasPrefix(why, "failed: ") {
 			return []chaos.Finding{{Verdict: chaos.Inconclusive, Mechanism: "audit",
 				Text: "the audit after the experiment " + why + "; harm that was healed since cannot be seen"}}
