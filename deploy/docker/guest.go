@@ -76,8 +76,12 @@ func (v *visit) Ask(context.Context, syscall.Signal) {}
 
 // End implements [supervise.Life]: it lets go. Of a life that is over, it
 // waits for the daemon's word.
-func (v *visit) End(ctx context.Context) error {
-	var err error
+func (v *visit) End(ctx context.Context) (err error) {
+	v.once.Do(func() { err = v.end(ctx) })
+	return err
+}
+
+func (v *visit) end(ctx context.Context) (err error) {
 	if v.isOver() {
 		err = v.daemon.over(ctx, v.seen)
 		select { // and for the last of what it wrote
@@ -86,7 +90,7 @@ func (v *visit) End(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	v.once.Do(func() { close(v.left) })
+	close(v.left)
 	v.deafen()
 	<-v.heard
 	<-v.ended

@@ -24,15 +24,16 @@ type life struct {
 	ended     chan struct{}   // closed when the daemon says so
 	why       error           // read it after ended
 	heard     chan struct{}   // closed when its output has come to its end
-	deafen    func()          // ends that
+	deafen    func()          // nobody listens to any of these any more
 }
 
 // attend follows the life of a container that began then.
 func (d *daemon) attend(v view, began time.Time, log *os.File) *life {
 	l := &life{daemon: d, container: v.ID, id: supervise.Identity{PID: v.PID, Start: uint64(v.Started.UnixNano())},
-		died: death(v.PID), ended: make(chan struct{}), heard: make(chan struct{})}
-	var hear context.Context
-	hear, l.deafen = context.WithCancel(context.Background())
+		ended: make(chan struct{}), heard: make(chan struct{})}
+	hear, cancel := context.WithCancel(context.Background())
+	died, forget := death(v.PID)
+	l.died, l.deafen = died, func() { cancel(); forget() }
 	go func() {
 		defer close(l.heard)
 		if err := d.follow(hear, l.container, began, log); err != nil {

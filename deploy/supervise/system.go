@@ -106,6 +106,9 @@ func (s *System) unit(name, address string) *unit {
 		first: firstPause, endTime: s.outfit.EndTime, files: s.Files, tell: s.tell,
 		wake: make(chan struct{}, 1), born: make(chan struct{}), ended: make(chan struct{}),
 	}
+	if s.outfit.Guests {
+		u.address = "" // to ask for its health is enough, and the machine knows how
+	}
 	if s.outfit.Relay != nil {
 		u.opened = func(ctx context.Context, up bool) { s.opened(ctx, name, up) }
 	}

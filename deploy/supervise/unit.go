@@ -38,7 +38,7 @@ type Life interface {
 // A unit is one thing that runs: an instance of the topology, or the relay.
 type unit struct {
 	name    string
-	address string // its own; empty: nobody knows it
+	address string // its own; empty: whether it accepts connections is not asked
 	log     string // path of its log file
 	body    Body
 	// equip is called once in a run, when it first accepts connections; may be nil.
