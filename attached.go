@@ -3,8 +3,10 @@ package bedlam
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 
+	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/chaos/audit"
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/attach"
@@ -96,4 +98,21 @@ func stores(s deploy.System) ([]audit.Source, error) {
 		return nil, nil
 	}
 	return sources, err
+}
+
+// before reads what a system's stores hold before the first of our customers
+// comes: what is wrong there is not the run's doing.
+func before(ctx context.Context, s deploy.System, folder string) error {
+	sources, err := stores(s)
+	if err != nil || len(sources) == 0 {
+		return err
+	}
+	a, err := audit.Read(ctx, sources, chaos.BeforeAudit, false)
+	if err == nil {
+		err = audit.Save(filepath.Join(folder, auditFolder), a)
+	}
+	if err != nil {
+		return fmt.Errorf("the audit before the run: %w", err)
+	}
+	return nil
 }

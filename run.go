@@ -137,6 +137,11 @@ func record(ctx context.Context, o Options, p chaos.Plan, schedule chaos.Schedul
 
 // perform runs the schedule on a system that is up, under load.
 func perform(ctx context.Context, o Options, p chaos.Plan, schedule chaos.Schedule, folder string, s *session, journal *runner.Journal) (err error) {
+	if o.Engine == attached {
+		if err := before(ctx, s.system, folder); err != nil {
+			return err
+		}
+	}
 	start := time.Now()
 	history, err := loadgen.Create(filepath.Join(folder, historyFile), loadgen.Header{Schema: loadgen.Schema, Run: p.Run, Start: start, Seed: o.Seed, Rate: o.Rate})
 	if err != nil {

@@ -114,9 +114,13 @@ const (
 	RunEnded        EntryKind = "run-ended" // nothing more follows; a journal without it was cut short
 )
 
+// BeforeAudit is the name of the audit of a system that ran already, before
+// the run's first customer: what is wrong there is not the run's doing.
+const BeforeAudit = "00-before"
+
 // An Audit is the rows that one look at the audit views brought.
 type Audit struct {
-	Name  string          `json:"name"` // 01-<experiment>, …, final
+	Name  string          `json:"name"` // [BeforeAudit], 01-<experiment>, …, final
 	Time  time.Time       `json:"time"`
 	Final bool            `json:"final"`
 	Views map[string]View `json:"-"` // by schema.view
