@@ -186,7 +186,7 @@ func quoted(path string) string {
 }
 
 // noData says that nothing can be told, and why.
-func noData(what, why string) string { return "there are no data (" + what + "): " + why }
+func noData(what, why string) string { return "no " + what + ": " + why }
 
 // finite keeps a figure that JSON could not hold out of a result.
 func finite(x float64) float64 {

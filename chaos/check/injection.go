@@ -54,7 +54,7 @@ func injection(v *view) chaos.Injection {
 		saw = append(saw, e.Detail)
 	}
 	if alone != "" && in.Witnesses == 0 && proven > 0 {
-		saw = append(saw, "by this probe alone, since "+noData("traces", alone))
+		saw = append(saw, "by this probe alone ("+noData("traces", alone)+")")
 	}
 	in.Probe = strings.Join(saw, "; ")
 	switch {

@@ -110,7 +110,7 @@ func cause(v *view, site string) string {
 		return "most failed first in " + site
 	}
 	if why := v.m.rec.Plan.Lacks["traces"]; why != "" && from == topology.Loader {
-		return "customers saw it at " + to + "; which service was at fault cannot be told: " + noData("traces", why)
+		return "customers saw it at " + to + "; whose fault it was cannot be told (" + noData("traces", why) + ")"
 	}
 	for _, name := range v.victims() {
 		if to == name {

@@ -77,10 +77,10 @@ func (c Containers) Key() string { return cmp.Or(c.Label, LabelInstance) }
 func (f File) Lacks() map[string]string {
 	lacks := map[string]string{}
 	if f.Telemetry == "" {
-		lacks["traces"] = fmt.Sprintf("%s names no telemetry address for its containers to send them to", f.Path)
+		lacks["traces"] = fmt.Sprintf("%s names no telemetry address", f.Path)
 	}
 	if len(f.Stores) == 0 {
-		lacks["audit"] = fmt.Sprintf("%s names no store that could be read", f.Path)
+		lacks["audit"] = fmt.Sprintf("%s names no store to read", f.Path)
 	}
 	return lacks
 }
