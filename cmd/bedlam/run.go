@@ -59,7 +59,7 @@ so that experiments on the network are INCONCLUSIVE there.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.Engine, "engine", "process", "where the shop runs (see bedlam list engines)")
-	f.StringVar(&o.System, "system", "", "`FILE` that names running containers to break, in place of an engine")
+	f.StringVar(&o.System, "system", "", "a `FILE` that names running containers, to break those in place of an engine's")
 	f.Uint64Var(&o.Seed, "seed", 1, "decides arrivals, victims and moments")
 	f.Float64Var(&o.Rate, "rate", bedlam.DefaultRate, "journeys a second")
 	f.StringVar(&o.Arrivals, "arrivals", "poisson", "poisson or constant")
