@@ -73,6 +73,10 @@ compose-down: ## remove what compose-up started, and its data
 bench: build ## measure the shop: start, memory, the rate that it holds
 	@bin/bedlam bench
 
+.PHONY: bench-engines
+bench-engines: build ## compare the engines in rounds that take turns (about 5 minutes; wants Docker)
+	@bin/bedlam bench engines
+
 .PHONY: verify-verdict
 verify-verdict: build ## ten seeds of the shop as it is, harmless patches and defects (about 2 h; goes on where it was)
 	@bin/bedlam verify --seeds 10

@@ -70,14 +70,8 @@ func (o Options) scratch(state, temporary, run string) string {
 // ready says, before anything is made, why the system cannot be attached to.
 // What earlier runs left has been put right.
 func (o Options) ready(ctx context.Context) error {
-	e, err := o.engine()
-	if err != nil {
-		return err
-	}
-	if c, ok := e.(interface{ Check(context.Context) error }); ok {
-		if err := c.Check(ctx); err != nil {
-			return usage("%w", err)
-		}
+	if err := docker.NewAttached(o.file).Ready(ctx); err != nil {
+		return usage("%w", err)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@
 package bedlam
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -76,9 +77,12 @@ type usageError struct{ error }
 func (e usageError) Unwrap() []error { return []error{e.error, ErrUsage} }
 
 // engines are the ways of running a system. To add one, add its row.
-var engines = map[string]func() deploy.Engine{
-	"process": func() deploy.Engine { return process.New(process.Options{}) },
-	"docker":  func() deploy.Engine { return docker.New(docker.Options{}) },
+var engines = map[string]struct {
+	make func() deploy.Engine
+	text string
+}{
+	"process": {func() deploy.Engine { return process.New(process.Options{}) }, "each instance is a process of this machine; no root, no Docker"},
+	"docker":  {func() deploy.Engine { return docker.New(docker.Options{}) }, "each instance is a container of this machine's Docker daemon"},
 }
 
 // Engines returns the names of the engines.
@@ -88,11 +92,24 @@ func engine(name string) (deploy.Engine, error) {
 	if name == attached {
 		return docker.NewAttached(attach.File{}), nil // for what was left: it knows the rest
 	}
-	make, ok := engines[name]
+	e, ok := engines[name]
 	if !ok {
 		return nil, usage("unknown engine %q (want one of %s)", name, strings.Join(Engines(), ", "))
 	}
-	return make(), nil
+	return e.make(), nil
+}
+
+// able returns an error if there is no such engine or this machine has not got
+// what it needs.
+func able(ctx context.Context, name string) error {
+	e, err := engine(name)
+	if err != nil {
+		return err
+	}
+	if c, ok := e.(deploy.Checker); ok {
+		return c.Check(ctx)
+	}
+	return nil
 }
 
 // withDefaults fills in what was left open and refuses what makes no sense.
@@ -110,6 +127,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if len(o.Words) == 0 {
 		o.Words = []string{"default"}
+	}
+	if o.Rate == 0 {
+		o.Rate = DefaultRate
 	}
 	if o.Arrivals == "" {
 		o.Arrivals = loadgen.Poisson

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -115,10 +116,10 @@ func dockerFact(ctx context.Context) Fact {
 	f := Fact{Name: "docker", Hint: "only the engine docker needs it: without it, --engine process"}
 	version, err := docker.Version(ctx)
 	if err != nil {
-		f.Text = err.Error()
+		f.Text = strings.TrimPrefix(err.Error(), f.Name+": ")
 		return f
 	}
-	f.OK, f.Text = true, version+", for --engine docker"
+	f.OK, f.Text = true, version+", for --engine docker and its fault oom"
 	return f
 }
 

@@ -70,7 +70,7 @@ var lists = map[string]func() ([]Item, error){
 	},
 	"engines": func() (items []Item, err error) {
 		for _, name := range Engines() {
-			items = append(items, Item{Name: name, Text: map[string]string{"process": "each instance is a process of this machine; no root, no Docker"}[name]})
+			items = append(items, Item{Name: name, Text: engines[name].text})
 		}
 		return items, nil
 	},

@@ -64,7 +64,7 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if _, err := o.engine(); err != nil {
+	if err := able(ctx, o.Engine); err != nil {
 		return Outcome{}, err
 	}
 	heal := func() error { return Heal(ctx, func(text string) { o.Observe(Status{Step: text}) }) }

@@ -33,9 +33,6 @@ type URLs struct {
 // nothing is left. A rate of 0 starts no customers.
 func Up(ctx context.Context, o UpOptions) error {
 	customers := o.Rate != 0
-	if !customers {
-		o.Rate = 1 // not used; withDefaults wants one that makes sense
-	}
 	if o.System != "" {
 		return usage("%s names a system that is up already", o.System)
 	}
@@ -43,7 +40,7 @@ func Up(ctx context.Context, o UpOptions) error {
 	if err != nil {
 		return err
 	}
-	if _, err := engine(base.Engine); err != nil {
+	if err := able(ctx, base.Engine); err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", o.Listen)

@@ -22,9 +22,6 @@ func Run(t testing.TB, o Options, words ...string) bedlam.Outcome {
 	t.Helper()
 	b := prepared(t, o)
 	b.Words = words
-	if b.Rate == 0 {
-		b.Rate = bedlam.DefaultRate
-	}
 	tries := o.Tries
 	if tries == 0 {
 		tries = 3

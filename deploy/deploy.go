@@ -35,6 +35,12 @@ type Engine interface {
 	Sweep(ctx context.Context, run, scratch string) error
 }
 
+// A Checker is an engine that may not be able to run anything on this machine,
+// and says why in one line before anything is begun.
+type Checker interface {
+	Check(ctx context.Context) error
+}
+
 // A Plan is what an engine is asked to bring up.
 type Plan struct {
 	Run       string // the run's id, unique on this machine
@@ -86,6 +92,9 @@ type State struct {
 	Starts int  // how often it has been started in this run, from 1
 	Ready  bool // it answers its health check
 	Held   bool // its supervisor is told not to restart it
+	// OOMKills is how many of its lives the kernel has ended for want of
+	// memory, as far as its supervisor was told; 0 where nobody tells.
+	OOMKills int
 }
 
 // The powers that an engine may have. Each takes an instance's name.
@@ -98,6 +107,13 @@ type (
 	// its processes). Its supervisor restarts it.
 	Killer interface {
 		Kill(ctx context.Context, instance string) error
+	}
+	// An Exhauster makes the kernel end an instance for want of memory, as it
+	// does with one that leaks: the instance may not take more than its limit,
+	// and something beside it takes all of that. It returns when the instance
+	// has ended. Its supervisor restarts it.
+	Exhauster interface {
+		Exhaust(ctx context.Context, instance string) error
 	}
 	// A Stopper asks an instance to end, as a deployment does (SIGTERM). Its
 	// supervisor restarts it.
@@ -159,11 +175,18 @@ type Rule struct {
 
 // Power returns s as P, looking through wrappers that have an
 // Unwrap() System method. The error wraps [errors.ErrUnsupported] and names
-// what is missing.
+// what is missing; a system with a method Lacks(power string) string says there
+// what would give it, if it knows.
 func Power[P any](s System) (P, error) {
+	name, why := reflect.TypeFor[P]().Name(), ""
 	for at := s; at != nil; {
 		if p, ok := at.(P); ok {
 			return p, nil
+		}
+		if l, ok := at.(interface{ Lacks(power string) string }); ok && why == "" {
+			if text := l.Lacks(name); text != "" {
+				why = " (" + text + ")"
+			}
 		}
 		w, ok := at.(interface{ Unwrap() System })
 		if !ok {
@@ -172,5 +195,5 @@ func Power[P any](s System) (P, error) {
 		at = w.Unwrap()
 	}
 	var none P
-	return none, fmt.Errorf("this engine has no %s: %w", reflect.TypeFor[P]().Name(), errors.ErrUnsupported)
+	return none, fmt.Errorf("this engine has no %s%s: %w", name, why, errors.ErrUnsupported)
 }

@@ -59,7 +59,7 @@ func TestSuites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"default", "extra", "smoke"} {
+	for _, want := range []string{"containers", "default", "extra", "smoke"} {
 		if !slices.Contains(suites, want) {
 			t.Errorf("no suite %s in %q", want, suites)
 		}
@@ -77,8 +77,14 @@ func TestTheDefaultSuite(t *testing.T) {
 		if slices.Contains(e.Tags, "default") {
 			names = append(names, e.Name)
 		}
-		if slices.Contains(e.Tags, "extra") && len(e.Tags) > 1 {
-			t.Errorf("%s is extra, and in %q", e.Name, e.Tags)
+		for _, apart := range []string{"containers", "extra"} {
+			if slices.Contains(e.Tags, apart) && len(e.Tags) > 1 {
+				t.Errorf("%s is of the suite %s, and in %q", e.Name, apart, e.Tags)
+			}
+		}
+		// The other suites run on every engine.
+		if needsContainers := func(s chaos.Step) bool { return s.Action == "oom" }; slices.ContainsFunc(e.Method, needsContainers) != slices.Contains(e.Tags, "containers") {
+			t.Errorf("%s is in %q: want it in the suite containers if one of its faults needs them, and only then", e.Name, e.Tags)
 		}
 	}
 	const want = "bank-slow-then-cut-off catalog-replica-paused checkout-killed-mid-saga gateway-replica-killed " +

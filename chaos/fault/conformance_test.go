@@ -161,17 +161,39 @@ func TestEveryKind(t *testing.T) {
 
 // A half power is none: what cannot be undone is not begun.
 func TestSupportedNeedsWhatLiftingNeeds(t *testing.T) {
-	for _, action := range []string{"kill", "stop"} {
+	for _, action := range []string{"kill", "oom", "stop"} {
 		r := chaos.Resolved{ID: "x/1", Action: action, Instances: []string{"back-1"}}
 		s := struct {
 			deploy.System
 			deploy.Killer
 			deploy.Stopper
+			deploy.Exhauster
 			deploy.Inspector
-		}{&bare{}, newFake(), newFake(), newFake()}
+		}{&bare{}, newFake(), newFake(), newFake(), newFake()}
 		if err := fault.Supported(r, s); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "Holder") {
 			t.Errorf("%s: got %v, want that the Holder is missing", action, err)
 		}
+	}
+}
+
+// What nobody can do here is refused before anything is touched, in words that
+// say what would give it.
+func TestSupportedSaysWhatWouldGiveIt(t *testing.T) {
+	r := chaos.Resolved{ID: "x/1", Action: "oom", Instances: []string{"back-1"}}
+	s := &poor{fake: newFake()}
+	const want = "oom: this engine has no Exhauster (a cgroup each would give it): unsupported operation"
+	if err := fault.Supported(r, wrapped{s}); !errors.Is(err, errors.ErrUnsupported) || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	f, err := fault.Build(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Inject(t.Context(), wrapped{s}); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("inject: %v", err)
+	}
+	if len(s.calls) > 0 {
+		t.Errorf("although it cannot, it did %q", s.calls)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/chaos/fault"
+	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/observability/collector"
 )
 
@@ -28,6 +29,8 @@ func TestEnds(t *testing.T) {
 	}{
 		{"kill", ``, []string{"kill back-1", "kill back-2"}, "back-1 was down and is started again (start 2), back-2 was down and is started again (start 2)"},
 		{"kill", `{"hold":true}`, []string{"hold back-1", "kill back-1", "hold back-2", "kill back-2"}, "back-1 is down, back-2 is down"},
+		{"oom", ``, []string{"exhaust back-1", "exhaust back-2"}, "back-1 was ended for want of memory and is started again (start 2), back-2 was ended for want of memory and is started again (start 2)"},
+		{"oom", `{"hold":true}`, []string{"hold back-1", "exhaust back-1", "hold back-2", "exhaust back-2"}, "back-1 was ended for want of memory and is down, back-2 was ended for want of memory and is down"},
 		{"stop", ``, []string{"stop back-1", "stop back-2"}, "back-1 was down and is started again (start 2), back-2 was down and is started again (start 2)"},
 		{"stop", `{"hold":true}`, []string{"hold back-1", "stop back-1", "hold back-2", "stop back-2"}, "back-1 is down, back-2 is down"},
 	} {
@@ -62,6 +65,34 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// An instance that is down, or was, is not for that out of memory: the probe of
+// one end must not be content with another.
+func TestOOMIsNoKill(t *testing.T) {
+	for _, c := range []struct {
+		why    string
+		change func(*deploy.State)
+		ok     bool
+	}{
+		{"killed and held", func(st *deploy.State) { st.Phase, st.Ready, st.Held = deploy.Down, false, true }, false},
+		{"killed and started again", func(st *deploy.State) { st.Starts++ }, false},
+		{"still running", func(st *deploy.State) {}, false},
+		{"said to have ended, and runs on", func(st *deploy.State) { st.OOMKills++ }, false},
+		{"ended for want of memory", func(st *deploy.State) { st.OOMKills++; st.Starts++ }, true},
+	} {
+		s := newFake()
+		s.states["back-1"].OOMKills = 3 // of earlier lives
+		f := built(t, "oom", "", "back-1")
+		if err := f.Inject(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		*s.states["back-1"] = deploy.State{Phase: deploy.Running, Ready: true, Starts: 1, OOMKills: 3}
+		c.change(s.states["back-1"])
+		if saw, err := f.(chaos.Prober).Probe(t.Context(), s, true); (err == nil) != c.ok {
+			t.Errorf("%s: the probe saw %q, %v", c.why, saw, err)
+		}
+	}
+}
+
 func TestPause(t *testing.T) {
 	s := newFake()
 	f := built(t, "pause", "", "back-2")
@@ -91,7 +122,7 @@ func TestPause(t *testing.T) {
 
 // One victim that resists must not keep the others harmed.
 func TestLiftGoesOnAfterAnError(t *testing.T) {
-	for action, release := range map[string]string{"kill": "release", "stop": "release", "pause": "resume"} {
+	for action, release := range map[string]string{"kill": "release", "oom": "release", "stop": "release", "pause": "resume"} {
 		s := newFake()
 		s.refuse[release+" back-1"] = errBroken
 		f := built(t, action, "", "back-1", "back-2")
@@ -107,7 +138,7 @@ func TestLiftGoesOnAfterAnError(t *testing.T) {
 func TestProbeOfTheLiftWantsReadiness(t *testing.T) {
 	s := newFake()
 	s.states["back-1"].Ready = false
-	for _, action := range []string{"kill", "stop", "pause"} {
+	for _, action := range []string{"kill", "oom", "stop", "pause"} {
 		if saw, err := built(t, action, "", "back-1").(chaos.Prober).Probe(t.Context(), s, false); err == nil {
 			t.Errorf("%s: an instance that is not ready counts as well: %q", action, saw)
 		}
@@ -115,7 +146,7 @@ func TestProbeOfTheLiftWantsReadiness(t *testing.T) {
 }
 
 func TestMetByCallsToVictims(t *testing.T) {
-	for _, action := range []string{"kill", "stop", "pause"} {
+	for _, action := range []string{"kill", "oom", "stop", "pause"} {
 		f := built(t, action, "", "back-1").(chaos.Witnessed)
 		for _, c := range []struct {
 			span collector.Span

@@ -15,13 +15,16 @@ type end struct {
 	Hold bool `json:"hold"`
 
 	ask    func(ctx context.Context, s deploy.System, instance string) error
-	starts map[string]int // before the end, so that a quick restart is not mistaken for none
+	before map[string]deploy.State // so that a quick restart is not mistaken for none
 }
 
+// What every kind of end needs besides, and takes.
+var watched = needs[deploy.Inspector]().and(needs[deploy.Holder]())
+
+const endParams = "hold: true keeps the supervisor from restarting it until the lift"
+
 func init() {
-	watched := needs[deploy.Inspector]().and(needs[deploy.Holder]())
-	params := "hold: true keeps the supervisor from restarting it until the lift"
-	register(Kind{Name: "kill", On: onInstances, Needs: needs[deploy.Killer]().and(watched), Params: params,
+	register(Kind{Name: "kill", On: onInstances, Needs: needs[deploy.Killer]().and(watched), Params: endParams,
 		Doc: "Ends an instance at once with SIGKILL, as a crash does; its supervisor restarts it.",
 		build: ends(func(ctx context.Context, s deploy.System, in string) error {
 			p, err := deploy.Power[deploy.Killer](s)
@@ -30,7 +33,7 @@ func init() {
 			}
 			return p.Kill(ctx, in)
 		})})
-	register(Kind{Name: "stop", On: onInstances, Needs: needs[deploy.Stopper]().and(watched), Params: params,
+	register(Kind{Name: "stop", On: onInstances, Needs: needs[deploy.Stopper]().and(watched), Params: endParams,
 		Doc: "Asks an instance to end with SIGTERM, as a deployment does: it should drain; its supervisor restarts it.",
 		build: ends(func(ctx context.Context, s deploy.System, in string) error {
 			p, err := deploy.Power[deploy.Stopper](s)
@@ -42,10 +45,12 @@ func init() {
 }
 
 func ends(ask func(context.Context, deploy.System, string) error) func(chaos.Resolved) (chaos.Fault, error) {
-	return func(r chaos.Resolved) (chaos.Fault, error) {
-		f := &end{victims: r.Instances, ask: ask, starts: map[string]int{}}
-		return f, decode(r.Args, f)
-	}
+	return func(r chaos.Resolved) (chaos.Fault, error) { return newEnd(r, ask) }
+}
+
+func newEnd(r chaos.Resolved, ask func(context.Context, deploy.System, string) error) (*end, error) {
+	f := &end{victims: r.Instances, ask: ask, before: map[string]deploy.State{}}
+	return f, decode(r.Args, f)
 }
 
 // Inject ends every victim.
@@ -59,7 +64,7 @@ func (f *end) Inject(ctx context.Context, s deploy.System) error {
 		if err != nil {
 			return err
 		}
-		f.starts[in] = st.Starts
+		f.before[in] = st
 		if f.Hold {
 			holder, err := deploy.Power[deploy.Holder](s)
 			if err != nil {
@@ -89,11 +94,11 @@ func (f *end) Probe(ctx context.Context, s deploy.System, injected bool) (string
 		return f.inspect(ctx, s, well)
 	}
 	return f.inspect(ctx, s, func(in string, st deploy.State) (string, error) {
-		before, known := f.starts[in]
+		before, known := f.before[in]
 		switch {
 		case st.Phase == deploy.Down:
 			return "is down", nil
-		case known && st.Starts > before:
+		case known && st.Starts > before.Starts:
 			return fmt.Sprintf("was down and is started again (start %d)", st.Starts), nil
 		}
 		return "", fmt.Errorf("is %s (start %d)", st.Phase, st.Starts)

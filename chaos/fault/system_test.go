@@ -97,6 +97,12 @@ func end(st *deploy.State) {
 }
 
 func (f *fake) Kill(_ context.Context, in string) error { return f.do("kill", in, end) }
+func (f *fake) Exhaust(_ context.Context, in string) error {
+	return f.do("exhaust", in, func(st *deploy.State) {
+		st.OOMKills++
+		end(st)
+	})
+}
 func (f *fake) Stop(_ context.Context, in string) error { return f.do("stop", in, end) }
 func (f *fake) Pause(_ context.Context, in string) error {
 	return f.do("pause", in, func(st *deploy.State) { st.Phase, st.Ready = deploy.Paused, false })
@@ -139,6 +145,19 @@ func (f *fake) Rules(context.Context) ([]deploy.Rule, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.rules), f.refuse["rules"]
+}
+
+// A poor system has the powers of a fake but that to exhaust, and says so.
+type poor struct {
+	*fake
+	Exhaust struct{} // hides the method
+}
+
+func (*poor) Lacks(power string) string {
+	if power == "Exhauster" {
+		return "a cgroup each would give it"
+	}
+	return ""
 }
 
 // wrapped is a system behind another one.

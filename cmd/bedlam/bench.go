@@ -28,7 +28,32 @@ func benchCommand() *cobra.Command {
 			return nil
 		},
 	}
+	c.AddCommand(benchEnginesCommand())
 	c.Flags().StringVar(&o.Engine, "engine", "process", "where the shop runs (see bedlam list engines)")
 	c.Flags().StringVar(&o.Shop, "shop", "", "the shop program (default: the one beside this program)")
+	return c
+}
+
+func benchEnginesCommand() *cobra.Command {
+	var o bedlam.Options
+	var rounds int
+	c := &cobra.Command{
+		Use:     "engines",
+		Short:   "Measure the shop on every engine in turns",
+		Example: "  bedlam bench engines --rounds 3",
+		Args:    noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			p := newProgress(os.Stderr)
+			o.Observe = p.show
+			b, err := bedlam.BenchEngines(c.Context(), o, rounds)
+			p.done()
+			if err != nil {
+				return err
+			}
+			fmt.Print(b)
+			return nil
+		},
+	}
+	c.Flags().IntVar(&rounds, "rounds", 5, "how often each engine is measured")
 	return c
 }

@@ -42,6 +42,9 @@ so that experiments on the network are INCONCLUSIVE there.`,
 				}
 				o.Engine = ""
 			}
+			if o.Rate == 0 { // said, not left out
+				return badWord{errors.New("rate 0: want more than 0 journeys a second")}
+			}
 			p := newProgress(os.Stderr)
 			o.Observe = p.show
 			out, err := bedlam.Run(c.Context(), o)

@@ -34,10 +34,16 @@ func NewAttached(f attach.File) *Attached { return &Attached{file: f} }
 // Name returns "attached".
 func (e *Attached) Name() string { return "attached" }
 
-// Check says in one line why the system could not be attached to: a container
+// Check implements [deploy.Checker].
+func (e *Attached) Check(ctx context.Context) error {
+	_, err := Version(ctx)
+	return err
+}
+
+// Ready says in one line why the system could not be attached to: a container
 // that is not there, does not run or whose owner has not consented, or another
 // run that is breaking it.
-func (e *Attached) Check(ctx context.Context) error {
+func (e *Attached) Ready(ctx context.Context) error {
 	d, err := connect(ctx)
 	if err != nil {
 		return err
@@ -128,15 +134,29 @@ type guestPowers interface {
 	deploy.Holder
 }
 
-// powers hides those that a supervised system has and this one has not.
+// A guestSystem hides the powers that a supervised system has and this one has
+// not.
+type guestSystem struct{ guestPowers }
+
+// Lacks says why there is a power that it has not got, see [deploy.Power].
+func (guestSystem) Lacks(power string) string {
+	switch power {
+	case "Shaper":
+		return "there is no relay between containers that Bedlam has not started"
+	case "Exhauster":
+		return "nothing of Bedlam is in containers that it has not made"
+	}
+	return ""
+}
+
 func (e *Attached) powers(s guestPowers, g *guests) deploy.System {
 	if len(g.stores) == 0 {
-		return struct{ guestPowers }{s}
+		return guestSystem{s}
 	}
 	return struct {
-		guestPowers
+		guestSystem
 		deploy.Databaser
-	}{s, g}
+	}{guestSystem{s}, g}
 }
 
 // Attach implements [deploy.Engine]. Down of what it returns puts all of the

@@ -19,7 +19,7 @@ import (
 func TestAttached(t *testing.T) {
 	w := newTown(t)
 	ids := w.both()
-	w.must(NewAttached(w.file).Check(w.ctx))
+	w.must(NewAttached(w.file).Ready(w.ctx))
 	s := w.attached()
 	state := func(instance string) deploy.State {
 		t.Helper()
@@ -175,12 +175,12 @@ func TestSweepPutsRight(t *testing.T) {
 	}
 }
 
-// TestCheckRefuses looks at every reason not to attach.
-func TestCheckRefuses(t *testing.T) {
+// TestReadyRefuses looks at every reason not to attach.
+func TestReadyRefuses(t *testing.T) {
 	w := newTown(t)
 	refused := func(want ...string) {
 		t.Helper()
-		err := NewAttached(w.file).Check(w.ctx)
+		err := NewAttached(w.file).Ready(w.ctx)
 		if err == nil {
 			t.Fatalf("attached to, want %q", want)
 		}
@@ -212,5 +212,5 @@ func TestCheckRefuses(t *testing.T) {
 	s := w.attached()
 	refused("another run of Bedlam is breaking it")
 	w.must(s.Down(w.ctx))
-	w.must(NewAttached(w.file).Check(w.ctx))
+	w.must(NewAttached(w.file).Ready(w.ctx))
 }

@@ -40,7 +40,7 @@ func TestNobodyElseIsHarmed(t *testing.T) {
 				how string
 				by  func() error
 			}{
-				{"checked", func() error { return NewAttached(w.file).Check(w.ctx) }},
+				{"checked", func() error { return NewAttached(w.file).Ready(w.ctx) }},
 				{"attached to", func() error { _, err := NewAttached(w.file).Up(w.ctx, w.plan()); return err }},
 			} {
 				err := way.by()

@@ -4,17 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"net/netip"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/mount"
-	api "github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
 
@@ -28,15 +23,6 @@ const (
 	imageLabel    = "dev.bedlam.image"   // what a finished image is for: shop, postgres
 )
 
-const (
-	// pids bounds the threads of a container: PostgreSQL with its 150
-	// connections has some 170 processes, a service some 20 threads.
-	pids = 512
-	// logBytes bounds what a container's log takes of the disk, twice over:
-	// the file in use and the one before. A run's whole log is a few MB.
-	logBytes = 16 << 20
-)
-
 var (
 	// errGone says that a container that should run does not.
 	errGone = errors.New("it is not running")
@@ -44,133 +30,6 @@ var (
 	errUnknown = errors.New("there is no such container")
 	errNoRun   = errors.New("the run has no name")
 )
-
-// A spec says what a container is. What the zero value of a field means stands
-// beside it.
-type spec struct {
-	Run      string // whose it is; needed
-	Instance string // what it is in its run; needed
-	Name     string // unique on the daemon; empty: one of the daemon's own
-	Image    string
-	Command  []string // with its arguments; empty: the image's own
-	Env      []string // NAME=value
-	Network  string   // a network's ID; empty: none but loopback
-	IP       netip.Addr
-	Labels   map[string]string // besides the run's and the instance's
-	Memory   int64             // bytes; 0: unlimited. There is no swap beside it
-	CPUs     float64           // 0: unlimited
-	User     string            // uid:gid; empty: the image's own
-	ReadOnly bool              // the image cannot be written to
-	Tmpfs    map[string]int64  // path → bytes
-	Volume   map[string]string // name → path. A volume is made if there is none, and is the run's
-	Stdin    bool              // it reads its standard input, see startWith
-	Publish  map[int]int       // container's TCP port → port of this machine's 127.0.0.1; 0: a free one
-}
-
-// create makes a container and does not start it. It has no rights beyond its
-// user's, cannot get any, and is started by nobody but us. The result is its
-// ID.
-func (d *daemon) create(ctx context.Context, s spec) (string, error) {
-	fail := func(err error) (string, error) { return "", fmt.Errorf("making container %s: %w", s.Instance, err) }
-	switch {
-	case s.Run == "":
-		return fail(errNoRun)
-	case s.Instance == "":
-		return fail(errors.New("the instance has no name"))
-	}
-	for name := range s.Volume {
-		if err := d.volume(ctx, s.Run, name); err != nil {
-			return fail(err)
-		}
-	}
-	o, err := s.options()
-	if err != nil {
-		return fail(err)
-	}
-	made, err := d.api.ContainerCreate(ctx, o)
-	if err != nil {
-		return fail(err)
-	}
-	return made.ID, nil
-}
-
-// volume makes a volume of the run's. One of another's is never taken: it
-// would go with this run.
-func (d *daemon) volume(ctx context.Context, run, name string) error {
-	made, err := d.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: name, Labels: map[string]string{runLabel: run}})
-	if err != nil {
-		return fmt.Errorf("volume %s: %w", name, err)
-	}
-	if made.Volume.Labels[runLabel] != run {
-		return fmt.Errorf("there is a volume %s already, and it is not this run's", name)
-	}
-	return nil
-}
-
-func (s spec) options() (client.ContainerCreateOptions, error) {
-	limit, no := int64(pids), false
-	labels := maps.Clone(s.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	labels[runLabel], labels[instanceLabel] = s.Run, s.Instance
-	c := &container.Config{
-		Image:       s.Image,
-		Env:         s.Env,
-		User:        s.User,
-		OpenStdin:   s.Stdin,
-		StdinOnce:   s.Stdin,
-		Labels:      labels,
-		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}}, // we ask ourselves
-	}
-	if len(s.Command) > 0 { // whatever the image's entry is
-		c.Entrypoint, c.Cmd = s.Command[:1], s.Command[1:]
-	}
-	h := &container.HostConfig{
-		NetworkMode:    api.NetworkNone,
-		RestartPolicy:  container.RestartPolicy{Name: container.RestartPolicyDisabled},
-		CapDrop:        []string{"ALL"},
-		SecurityOpt:    []string{"no-new-privileges:true"},
-		ReadonlyRootfs: s.ReadOnly,
-		Init:           &no, // its first process is what a signal means
-		LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{
-			"max-size": strconv.Itoa(logBytes), "max-file": "2",
-		}},
-		Resources: container.Resources{
-			Memory: s.Memory, MemorySwap: s.Memory, NanoCPUs: int64(s.CPUs * 1e9), PidsLimit: &limit,
-		},
-	}
-	for path, size := range s.Tmpfs {
-		if h.Tmpfs == nil {
-			h.Tmpfs = map[string]string{}
-		}
-		h.Tmpfs[path] = fmt.Sprintf("size=%d,mode=1777,nosuid,nodev,noexec", size)
-	}
-	for name, path := range s.Volume {
-		h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeVolume, Source: name, Target: path})
-	}
-	for inside, outside := range s.Publish {
-		port, ok := api.PortFrom(uint16(inside), api.TCP)
-		if !ok || inside < 1 || inside > 65535 || outside < 0 || outside > 65535 {
-			return client.ContainerCreateOptions{}, fmt.Errorf("port %d cannot be published at %d", inside, outside)
-		}
-		if c.ExposedPorts == nil {
-			c.ExposedPorts, h.PortBindings = api.PortSet{}, api.PortMap{}
-		}
-		c.ExposedPorts[port] = struct{}{}
-		h.PortBindings[port] = []api.PortBinding{{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: strconv.Itoa(outside)}}
-	}
-	o := client.ContainerCreateOptions{Config: c, HostConfig: h, Name: s.Name}
-	if s.Network != "" {
-		h.NetworkMode = container.NetworkMode(s.Network)
-		e := &api.EndpointSettings{}
-		if s.IP.IsValid() {
-			e.IPAMConfig = &api.EndpointIPAMConfig{IPv4Address: s.IP}
-		}
-		o.NetworkingConfig = &api.NetworkingConfig{EndpointsConfig: map[string]*api.EndpointSettings{s.Network: e}}
-	}
-	return o, nil
-}
 
 // start starts a container, for the first time or again. One that runs is no
 // error.
@@ -245,7 +104,10 @@ func (d *daemon) unpause(ctx context.Context, id string) error {
 
 // An exit is how a container's life ended.
 type exit struct {
-	Code      int // 128 and the signal's number if one ended it
+	Code int // 128 and the signal's number if one ended it
+	// OOMKilled says that it ended for want of memory. If not, it may have all
+	// the same: what the kernel says of that is lost when the container has
+	// gone before it was heard, for which a busy machine is enough.
 	OOMKilled bool
 }
 
@@ -275,7 +137,9 @@ func (d *daemon) wait(ctx context.Context, id string) (exit, error) {
 		case err != nil:
 			return fail(err)
 		default:
-			e.OOMKilled = v.OOMKilled
+			if e.OOMKilled, err = d.oomKilled(ctx, v); err != nil {
+				return fail(err)
+			}
 		}
 		return e, nil
 	}

@@ -5,12 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	spec1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -44,14 +41,6 @@ func storeEnv(o postgres.Options) (string, error) {
 func storeReady(ctx context.Context, o postgres.Options) error {
 	return postgres.Ready(ctx, postgres.DSN(o, deploy.AuditRole))
 }
-
-const (
-	// pullAnswer is how long a registry may take to say that it has an image,
-	// and pullTime to deliver it: 150 MB at 10 Mbit/s. Where it takes longer,
-	// an image of the machine's own programs is made within seconds.
-	pullAnswer = 10 * time.Second
-	pullTime   = 2 * time.Minute
-)
 
 // storeImage returns the reference of an image that runs PostgreSQL by
 // [storeCommand], and makes it if it is not there: of PostgreSQL's official
@@ -87,7 +76,7 @@ func (d *daemon) store(ctx context.Context, run, cache string, p program, progre
 	if ref, err := d.made(ctx, p); err != nil || ref != "" {
 		return ref, err
 	}
-	if why := d.pull(ctx, progress); why != nil {
+	if why := d.pull(ctx, pullAnswer, pullTime, progress); why != nil {
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}
@@ -123,27 +112,6 @@ func (d *daemon) made(ctx context.Context, p program) (string, error) {
 		}
 	}
 	return "", nil
-}
-
-// pull fetches the official image, within bounds.
-func (d *daemon) pull(ctx context.Context, progress func(string)) error {
-	say(progress, "asking for the image "+d.official)
-	ctx, cancel := context.WithTimeoutCause(ctx, pullTime, fmt.Errorf("it has not come within %s", pullTime))
-	defer cancel()
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	slow := time.AfterFunc(pullAnswer, func() { stop(fmt.Errorf("no answer within %s", pullAnswer)) })
-	report, err := d.api.ImagePull(ctx, d.official, client.ImagePullOptions{})
-	slow.Stop()
-	if err == nil {
-		say(progress, "fetching the image "+d.official)
-		err = said(report)
-		report.Close()
-	}
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
 }
 
 // settings are what both kinds of image have in common.
@@ -209,48 +177,4 @@ func (d *daemon) furnish(ctx context.Context, version string, files []postgres.F
 	a := archive{tag: tag("postgres", []byte(sum), p.digest[:]), config: settings(p), layers: []layer{below, furniture(p)}}
 	a.config.Env = append(a.config.Env, "PATH=/usr/bin:/bin")
 	return a.tag, d.have(ctx, a, progress)
-}
-
-// derive makes the image out of the official one: it adds ours, has PostgreSQL
-// make its template, and keeps what has become of it. The container in which
-// that happens is the run's until it is removed.
-func (d *daemon) derive(ctx context.Context, run, base string, p program, progress func(string)) (_ string, err error) {
-	ref := tag("postgres", []byte(base), p.digest[:])
-	if there, err := d.touch(ctx, ref); there || err != nil {
-		return ref, err
-	}
-	say(progress, "making an image out of "+d.official)
-	s := settings(p)
-	id, err := d.create(ctx, spec{
-		Run: run, Instance: "image", Image: base, User: s.User, Env: s.Env,
-		Command: append(storeCommand[:len(storeCommand):len(storeCommand)], "--prepare"),
-	})
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, d.remove(context.WithoutCancel(ctx), id)) }()
-	r, w := io.Pipe()
-	go func() { w.CloseWithError(furniture(p).write(w)) }()
-	_, err = d.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: r, CopyUIDGID: true})
-	r.Close()
-	if err != nil {
-		return "", err
-	}
-	if err := d.start(ctx, id); err != nil {
-		return "", err
-	}
-	ended, err := d.wait(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	if ended.Code != 0 {
-		return "", fmt.Errorf("making its template ended with code %d: %s", ended.Code, d.lastWords(ctx, id))
-	}
-	// An image inherits its container's labels, but for those that it has
-	// itself: this one is nobody's.
-	s.Labels[runLabel], s.Labels[instanceLabel] = "", ""
-	_, err = d.api.ContainerCommit(ctx, id, client.ContainerCommitOptions{Reference: ref, NoPause: true, Config: &container.Config{
-		User: s.User, Env: s.Env, Entrypoint: s.Entrypoint, Cmd: []string{}, WorkingDir: s.WorkingDir, StopSignal: s.StopSignal, Labels: s.Labels,
-	}})
-	return ref, err
 }

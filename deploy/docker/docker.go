@@ -46,7 +46,10 @@ type Options struct {
 // An Engine runs systems as containers.
 type Engine struct{ options Options }
 
-var _ deploy.Engine = (*Engine)(nil)
+var (
+	_ deploy.Engine  = (*Engine)(nil)
+	_ deploy.Checker = (*Engine)(nil)
+)
 
 // New returns the engine. It does not look for a daemon yet.
 func New(o Options) *Engine {
@@ -70,6 +73,12 @@ func Version(ctx context.Context) (string, error) {
 	return d.version, nil
 }
 
+// Check implements [deploy.Checker].
+func (e *Engine) Check(ctx context.Context) error {
+	_, err := Version(ctx)
+	return err
+}
+
 func (e *Engine) cache() (string, error) {
 	if e.options.Cache != "" {
 		return e.options.Cache, nil
@@ -90,12 +99,13 @@ func (e *Engine) Attach(ctx context.Context, scratch string) (deploy.System, err
 		return nil, fail(err)
 	}
 	m := &machine{daemon: d, desc: desc}
-	return supervise.Attach(f, desc, m, func(ctx context.Context) error {
+	attached := supervise.Attach(f, desc, m, func(ctx context.Context) error {
 		if err := d.sweep(ctx, desc.Run); err != nil {
 			return err
 		}
 		return f.Empty(false)
-	}), nil
+	})
+	return exhaustible{attached, m}, nil
 }
 
 // Sweep implements [deploy.Engine]: it removes the run's containers, its

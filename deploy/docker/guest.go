@@ -47,7 +47,7 @@ func (g *guest) Start(ctx context.Context, log *os.File) (supervise.Life, error)
 	if err != nil {
 		return nil, err
 	}
-	return &visit{life: g.daemon.attend(v, began, log), seen: v, found: found, left: make(chan struct{})}, nil
+	return &visit{life: g.daemon.attend(v, began, log, func() bool { return false }), seen: v, found: found, left: make(chan struct{})}, nil
 }
 
 // A visit is a life of a container that is not ours to end.
@@ -117,5 +117,6 @@ func (v *visit) Why() error {
 	case err != nil || now.Running:
 		return errors.New("its process has ended")
 	}
-	return exit{Code: now.ExitCode, OOMKilled: now.OOMKilled}
+	oom, _ := v.daemon.oomKilled(context.Background(), now) // or the daemon has forgotten
+	return exit{Code: now.ExitCode, OOMKilled: oom}
 }

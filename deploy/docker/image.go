@@ -89,7 +89,11 @@ func (d *daemon) have(ctx context.Context, a archive, progress func(string)) err
 		return err
 	}
 	say(progress, "loading the image "+a.tag+" into Docker")
-	return d.load(ctx, a)
+	if err := d.load(ctx, a); err != nil {
+		return err
+	}
+	_, err = d.touch(ctx, a.tag)
+	return err
 }
 
 func say(progress func(string), text string) {
@@ -164,10 +168,19 @@ func (d *daemon) retire(ctx context.Context, kind, keep string, unused time.Dura
 			continue
 		}
 		got, err := d.api.ImageInspect(ctx, image.ID)
-		if err != nil || got.Metadata.LastTagTime.IsZero() || time.Since(got.Metadata.LastTagTime) < unused {
+		if err != nil {
 			continue
 		}
 		names := ours(kind, got.RepoTags)
+		if got.Metadata.LastTagTime.IsZero() { // its maker came no further: from now on it counts as unused
+			for _, name := range names {
+				d.touch(ctx, name)
+			}
+			continue
+		}
+		if time.Since(got.Metadata.LastTagTime) < unused {
+			continue
+		}
 		if len(got.RepoTags) == 0 {
 			names = []string{image.ID}
 		}

@@ -30,6 +30,8 @@ type lab struct {
 	t   *testing.T
 	ctx context.Context
 	run string
+	// images go at the end, when no container has them any more.
+	images []string
 }
 
 var labs atomic.Int64
@@ -51,6 +53,9 @@ func newLab(t *testing.T) *lab {
 		defer cancel()
 		l.ctx = ctx
 		l.must(d.sweep(ctx, l.run))
+		for _, ref := range l.images {
+			d.api.ImageRemove(ctx, ref, client.ImageRemoveOptions{Force: true, PruneChildren: true}) // it may be gone
+		}
 		l.must(d.close())
 		if !t.Failed() { // a failure may have left something half done
 			goleak.VerifyNone(t, before)
@@ -94,11 +99,27 @@ func (l *lab) actor() string {
 	return path
 }
 
+// shared are the images that the tests share, until all have been run.
+var shared sync.Map
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if d, err := connect(context.Background()); err == nil {
+		shared.Range(func(ref, _ any) bool { // not by force: another test binary's containers keep it
+			d.api.ImageRemove(context.Background(), ref.(string), client.ImageRemoveOptions{PruneChildren: true})
+			return true
+		})
+		d.close()
+	}
+	os.Exit(code)
+}
+
 // image is the shop's image with the actor as both of its programs.
 func (l *lab) image() string {
 	l.t.Helper()
 	ref, err := l.shopImage(l.ctx, l.run, l.actor(), l.actor(), nil)
 	l.must(err)
+	shared.Store(ref, true)
 	return ref
 }
 
@@ -173,8 +194,4 @@ func (l *lab) net() (*network, netip.Addr) {
 }
 
 // without removes an image at the end, however the test ends.
-func (l *lab) without(ref string) {
-	l.t.Cleanup(func() {
-		l.api.ImageRemove(context.Background(), ref, client.ImageRemoveOptions{Force: true, PruneChildren: true}) // it may be gone
-	})
-}
+func (l *lab) without(ref string) { l.images = append(l.images, ref) }

@@ -25,12 +25,14 @@ type life struct {
 	why       error           // read it after ended
 	heard     chan struct{}   // closed when its output has come to its end
 	deafen    func()          // nobody listens to any of these any more
+	exhausted func() bool     // exhaust has been at work on it
 }
 
-// attend follows the life of a container that began then.
-func (d *daemon) attend(v view, began time.Time, log *os.File) *life {
+// attend follows the life of a container that began then. exhausted is asked at
+// its end.
+func (d *daemon) attend(v view, began time.Time, log *os.File, exhausted func() bool) *life {
 	l := &life{daemon: d, container: v.ID, id: supervise.Identity{PID: v.PID, Start: uint64(v.Started.UnixNano())},
-		ended: make(chan struct{}), heard: make(chan struct{})}
+		ended: make(chan struct{}), heard: make(chan struct{}), exhausted: exhausted}
 	hear, cancel := context.WithCancel(context.Background())
 	died, forget := death(v.PID)
 	l.died, l.deafen = died, func() { cancel(); forget() }
@@ -58,7 +60,7 @@ func (l *life) end(ctx context.Context) error {
 		case errors.Is(err, errUnknown):
 			return errors.New("its container was removed")
 		case err == nil:
-			return e
+			return l.settle(e)
 		}
 		time.Sleep(glance)
 	}

@@ -14,11 +14,12 @@ import (
 
 // follow copies what a container has written since then, standard output and
 // standard error, to w as it comes, and returns nil when the container's life
-// has ended or ctx is done.
+// has ended or ctx is done. For a life's whole output, since is a moment before
+// its start: what the daemon takes for the start comes after the first words.
 func (d *daemon) follow(ctx context.Context, id string, since time.Time, w io.Writer) error {
 	o := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true}
 	if !since.IsZero() {
-		o.Since = fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond())
+		o.Since = stamp(since)
 	}
 	logs, err := d.api.ContainerLogs(ctx, id, o)
 	if err != nil {
@@ -34,6 +35,9 @@ func (d *daemon) follow(ctx context.Context, id string, since time.Time, w io.Wr
 	return nil
 }
 
+// stamp is a time as the daemon reads it.
+func stamp(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
+
 // lastWords returns the last line that a container has written.
 func (d *daemon) lastWords(ctx context.Context, id string) string {
 	logs, err := d.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: "1"})
@@ -46,9 +50,17 @@ func (d *daemon) lastWords(ctx context.Context, id string) string {
 	return string(bytes.TrimSpace(text.Bytes()))
 }
 
+// A failure is how a command ended that did not succeed.
+type failure struct {
+	code  int
+	words string // what it wrote
+}
+
+func (f failure) Error() string { return fmt.Sprintf("it ended with code %d: %s", f.code, f.words) }
+
 // exec runs a command in a running container and waits for its end. It returns
 // what it wrote, and an error if it could not be run or ended with another
-// code than 0. When ctx is done, the command is left to itself.
+// code than 0, which is a failure. When ctx is done, the command is left to itself.
 func (d *daemon) exec(ctx context.Context, id string, command ...string) ([]byte, error) {
 	fail := func(out []byte, err error) ([]byte, error) {
 		if ctx.Err() != nil {
@@ -78,7 +90,7 @@ func (d *daemon) exec(ctx context.Context, id string, command ...string) ([]byte
 			return fail(out.Bytes(), err)
 		case got.Running:
 		case got.ExitCode != 0:
-			return fail(out.Bytes(), fmt.Errorf("it ended with code %d: %s", got.ExitCode, bytes.TrimSpace(out.Bytes())))
+			return fail(out.Bytes(), failure{got.ExitCode, string(bytes.TrimSpace(out.Bytes()))})
 		default:
 			return out.Bytes(), nil
 		}

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"sync"
 	"syscall"
 
 	"github.com/bedlamlab/bedlam/deploy"
@@ -11,8 +12,9 @@ import (
 
 // A machine is the daemon, and one run's containers on it.
 type machine struct {
-	daemon *daemon
-	desc   supervise.Description
+	daemon      *daemon
+	desc        supervise.Description
+	exhaustedAt sync.Map // instance → when the life began on which exhaust was at work last
 }
 
 // container is the name of an instance's container, by which the daemon knows

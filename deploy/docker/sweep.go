@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -12,10 +13,15 @@ import (
 )
 
 const (
-	// atOnce is how much is removed at a time. A removal is mostly waiting for
-	// the kernel to tear a network namespace down; more at once only queue in
-	// the daemon.
-	atOnce = 16
+	// atOnce is how many things of a kind are removed at a time. Containers go
+	// one by one: a daemon that removes many from one network at the same time
+	// loses count of them now and then, and keeps the network for ever (see
+	// deserted). It takes no longer, for the work is the kernel's and the
+	// daemon's own.
+	atOnce = 1
+	// desertedAfter is how long a network that nothing stands in may refuse to
+	// go. One that a container is just leaving goes within some 100 ms.
+	desertedAfter = 3 * time.Second
 	// quiet is the pause between two looks that must both find nothing. What a
 	// killed client asked for is not seen before the daemon has made it: of 25
 	// containers that were being made at once, the next one to appear did so
@@ -37,10 +43,20 @@ func (d *daemon) empty(ctx context.Context, run string, looks int) error {
 		return fail(errNoRun)
 	}
 	var last error // why something is still there
+	var alone time.Time
 	for empty := 0; ; {
 		l, err := d.left(ctx, run)
 		if err != nil {
 			return fail(errors.Join(err, last))
+		}
+		if !l.onlyNetworks() {
+			alone = time.Time{}
+		} else if alone.IsZero() {
+			alone = time.Now()
+		} else if time.Since(alone) > desertedAfter && d.deserted(ctx, l.networks) {
+			slog.Warn("the Docker daemon has lost count of what stood in a network and keeps it, empty, until the daemon is restarted",
+				"networks", l.networks, "run", run)
+			return nil
 		}
 		if l.none() {
 			if empty++; empty == looks {
@@ -71,6 +87,29 @@ type leftovers struct{ containers, networks, volumes, images []string }
 
 func (l leftovers) none() bool {
 	return len(l.containers)+len(l.networks)+len(l.volumes)+len(l.images) == 0
+}
+
+func (l leftovers) onlyNetworks() bool {
+	return len(l.networks) > 0 && len(l.containers)+len(l.volumes)+len(l.images) == 0
+}
+
+// deserted reports whether nothing stands in any of the networks, and the
+// daemon refuses to remove them all the same. It counts what stands in a
+// network apart from the things themselves, and a count that has gone wrong is
+// put right by nothing but the daemon's own restart (moby issue 42119; seen
+// with 20.10). Whatever else is tried, the network would stand in the way of
+// every run after this one.
+func (d *daemon) deserted(ctx context.Context, networks []string) bool {
+	for _, id := range networks {
+		n, err := d.api.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
+		if err != nil || len(n.Network.Containers) > 0 {
+			return false
+		}
+		if _, err := d.api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{}); !errdefs.IsPermissionDenied(err) {
+			return false
+		}
+	}
+	return true
 }
 
 // left looks for what carries the run's label. The daemon compares the whole

@@ -88,7 +88,7 @@ func (b *body) start(ctx context.Context, log *os.File) (*life, error) {
 	if err != nil {
 		return nil, errors.Join(err, b.daemon.kill(ctx, id, syscall.SIGKILL))
 	}
-	return b.daemon.attend(v, began, log), nil
+	return b.daemon.attend(v, began, log, func() bool { return b.exhausted(b.instance, v) }), nil
 }
 
 func (b *body) launch(ctx context.Context, id string) error {

@@ -27,8 +27,9 @@ type view struct {
 	Created   bool // and never started
 	PID       int  // of its first process on this machine; 0 unless it runs
 	ExitCode  int  // of its last life
-	OOMKilled bool // its last life ended for want of memory
+	OOMKilled bool // a process of it was ended for want of memory, lately: see oomKilled
 	Error     string
+	Memory    int64       // its limit in bytes; 0: none
 	Started   time.Time   // its last life; zero before the first
 	Finished  time.Time   // zero before the first end
 	IP        netip.Addr  // in the first of its networks, by name
@@ -48,6 +49,9 @@ func (d *daemon) inspect(ctx context.Context, id string) (view, error) {
 	if c.Config != nil {
 		v.Instance, v.Labels = c.Config.Labels[instanceLabel], c.Config.Labels
 		v.Signal, v.Health = c.Config.StopSignal, healthCommand(c.Config)
+	}
+	if c.HostConfig != nil {
+		v.Memory = c.HostConfig.Memory
 	}
 	if st := c.State; st != nil {
 		// One that is to be started again counts as running with the daemon.

@@ -19,6 +19,9 @@ func killIsRestarted(t *testing.T, f *fixture) {
 	if after.Starts != before.Starts+1 {
 		t.Errorf("it was started %d times more, want once", after.Starts-before.Starts)
 	}
+	if got := f.of("exited", "back-1"); len(got) != 1 || got[0] != "signal: killed" {
+		t.Errorf("its ends were %q, want that it was killed", got)
+	}
 	if after.PID != 0 && after.PID == before.PID {
 		t.Errorf("it is still process %d", after.PID)
 	}
@@ -38,6 +41,15 @@ func killHeldStaysDown(t *testing.T, f *fixture) {
 
 func stopHeldStaysDown(t *testing.T, f *fixture) {
 	heldStaysDown(t, f, power[deploy.Stopper](t, f).Stop)
+	for _, instance := range []string{"front-1", "back-2", "pg-1"} {
+		// It ended by itself, and was not killed.
+		if got := f.of("exited", instance); len(got) == 0 || got[len(got)-1] != "exit status 0" {
+			t.Errorf("the ends of %s were %q, the last should be its own exit", instance, got)
+		}
+		if !f.heard("stopped", instance) {
+			t.Errorf("nobody told that %s was stopped", instance)
+		}
+	}
 }
 
 // heldStaysDown ends each kind of instance while it is held, looks at it from

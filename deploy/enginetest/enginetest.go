@@ -58,6 +58,8 @@ func (s suite) powers(t *testing.T) {
 		{"KillIsRestarted", killIsRestarted},
 		{"KillHeldStaysDown", killHeldStaysDown},
 		{"StopHeldStaysDown", stopHeldStaysDown},
+		{"ExhaustIsRestarted", exhaustIsRestarted},
+		{"ExhaustHeldStaysDown", exhaustHeldStaysDown},
 		{"PauseHangs", pauseHangs},
 		{"PauseStore", pauseStore},
 		{"ResumeDead", resumeDead},
@@ -68,6 +70,9 @@ func (s suite) powers(t *testing.T) {
 		{"RulesLive", rulesLive},
 		{"RolesAreApart", rolesAreApart},
 		{"WrappedHasPowers", wrappedHasPowers},
+		{"RelayDies", relayDies},
+		{"RelayIsGone", func(t *testing.T, f *fixture) { relayIsGone(t, f, s.newEngine(t)) }},
+		{"LogsOfAllLives", logsOfAllLives},
 		{"AttachedLifts", func(t *testing.T, f *fixture) { attachedLifts(t, f, s.newEngine(t)) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

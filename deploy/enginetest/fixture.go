@@ -2,7 +2,6 @@ package enginetest
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -62,9 +61,20 @@ func within(t *testing.T) context.Context {
 
 // heard reports whether an event has been told.
 func (f *fixture) heard(kind, instance string) bool {
+	return len(f.of(kind, instance)) > 0
+}
+
+// of returns the details of the events of one kind.
+func (f *fixture) of(kind, instance string) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.ContainsFunc(f.events, func(e deploy.Event) bool { return e.Kind == kind && e.Instance == instance })
+	var all []string
+	for _, e := range f.events {
+		if e.Kind == kind && e.Instance == instance {
+			all = append(all, e.Detail)
+		}
+	}
+	return all
 }
 
 // power returns a power of the system, and skips the case if the engine has

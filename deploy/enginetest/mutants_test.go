@@ -28,6 +28,9 @@ var mutants = []struct {
 	{"past-the-relay", "Powers/EverythingAnswers"},
 	{"kills-nobody", "Powers/KillHeldStaysDown/back-2"},
 	{"holds-nobody", "Powers/KillHeldStaysDown/back-2"},
+	{"exhausts-nobody", "Powers/ExhaustHeldStaysDown/back-2"},
+	{"exhausts-by-killing", "Powers/ExhaustIsRestarted"},
+	{"takes-every-kill-for-want-of-memory", "Powers/ExhaustIsRestarted"},
 	{"pauses-nobody", "Powers/PauseHangs"},
 	{"pauses-the-postmaster-only", "Powers/PauseStore"},
 	{"shapes-on-paper", "Powers/Latency"},
@@ -87,7 +90,12 @@ func (m *mutant) Up(ctx context.Context, p deploy.Plan) (deploy.System, error) {
 		return nil, err
 	}
 	m.t.Cleanup(func() { s.Down(context.Background()) })
-	return &wrong{all: s.(all), kind: m.kind}, nil
+	w := &wrong{all: s.(all), kind: m.kind}
+	switch m.kind {
+	case "exhausts-nobody", "exhausts-by-killing", "takes-every-kill-for-want-of-memory":
+		return exhausting{w}, nil
+	}
+	return w, nil
 }
 
 func (m *mutant) Sweep(ctx context.Context, run, scratch string) error {
@@ -133,6 +141,25 @@ func (w *wrong) Kill(ctx context.Context, instance string) error {
 		return nil
 	}
 	return w.all.Kill(ctx, instance)
+}
+
+// exhausting is a mutant that says that it can exhaust what it has not got the
+// power to.
+type exhausting struct{ *wrong }
+
+func (e exhausting) Exhaust(ctx context.Context, instance string) error {
+	if e.kind == "exhausts-nobody" {
+		return nil
+	}
+	return e.Kill(ctx, instance)
+}
+
+func (e exhausting) Inspect(ctx context.Context, instance string) (deploy.State, error) {
+	st, err := e.wrong.Inspect(ctx, instance)
+	if e.kind == "takes-every-kill-for-want-of-memory" {
+		st.OOMKills = st.Starts - 1
+	}
+	return st, err
 }
 
 func (w *wrong) Hold(ctx context.Context, instance string) error {

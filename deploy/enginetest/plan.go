@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,6 +23,9 @@ const (
 	store = "pg"
 )
 
+// greeting is what each life of a back writes to its log.
+const greeting = "hello"
+
 // System returns the test's topology: two fronts that call two backs and one
 // PostgreSQL.
 func System() topology.System {
@@ -30,7 +34,7 @@ func System() topology.System {
 		Zones: []string{"a", "b"},
 		Services: []topology.Service{
 			{Name: front, Tier: "web", Replicas: 2, Protocol: topology.HTTP, Store: store, Settings: map[string]string{"serve": "http"}},
-			{Name: back, Tier: "services", Replicas: 2, Protocol: topology.GRPC, Settings: map[string]string{"serve": "grpc"}},
+			{Name: back, Tier: "services", Replicas: 2, Protocol: topology.GRPC, Settings: map[string]string{"serve": "grpc", "say": greeting}},
 			{Name: store, Tier: "store", Replicas: 1, Protocol: topology.Postgres},
 		},
 		Edges: []topology.Edge{
@@ -70,6 +74,18 @@ func Plan(t *testing.T) deploy.Plan {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
+	}
+	return p
+}
+
+// Small returns a plan for [System] without its store, which is up sooner.
+func Small(t *testing.T) deploy.Plan {
+	t.Helper()
+	p := Plan(t)
+	p.Topology.Services = slices.DeleteFunc(p.Topology.Services, func(v topology.Service) bool { return v.Protocol == topology.Postgres })
+	p.Topology.Edges = slices.DeleteFunc(p.Topology.Edges, func(e topology.Edge) bool { return e.Protocol == topology.Postgres })
+	for i := range p.Topology.Services {
+		p.Topology.Services[i].Store = ""
 	}
 	return p
 }

@@ -22,3 +22,12 @@ func LockFile(text string) (pid int, s *Segment) {
 	l := parseLockFile(text)
 	return l.pid, l.segment
 }
+
+// Loader is parseLoader.
+func Loader(text string) (found map[string]string, missing []string) { return parseLoader(text) }
+
+// Layout is layoutOf: the folders here and there, and where modules go.
+func Layout(bin string, major int) (map[string]string, string, error) {
+	l, err := layoutOf(bin, major)
+	return l.trees, l.modules, err
+}

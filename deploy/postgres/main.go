@@ -25,7 +25,8 @@ const OptionsEnv = "BEDLAM_STORE"
 // ready when the audit's role can log in, which comes with all the others.
 //
 // The result is the exit code that says how the postmaster ended: its own, or
-// 128 and the signal's number. An error means that there was none.
+// 128 and the signal's number. An error says why there was none, or why it was
+// ended: it could not be made what it should be.
 func Main(ctx context.Context) (code int, err error) {
 	var o Options
 	if err := json.Unmarshal([]byte(os.Getenv(OptionsEnv)), &o); err != nil {
@@ -124,7 +125,10 @@ func (i *Install) attend(ctx context.Context, o Options, signals <-chan os.Signa
 	for {
 		select {
 		case sig := <-signals:
-			asked = asked || sig != syscall.SIGHUP
+			if sig != syscall.SIGHUP {
+				asked = true
+				cancel() // or a server that waits for its clients would wait for us
+			}
 			cmd.Process.Signal(sig) // an error says that it is gone already
 		case err := <-equipped:
 			if equipped = nil; err != nil && !asked {

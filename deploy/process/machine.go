@@ -27,6 +27,14 @@ func (m machine) living(instance string) (identity, error) {
 	return identity{}, supervise.ErrGone
 }
 
+// Lacks implements what [deploy.Power] asks for.
+func (machine) Lacks(power string) string {
+	if power == "Exhauster" {
+		return "its instances are processes without a cgroup that limits their memory; containers have one: --engine docker"
+	}
+	return ""
+}
+
 func (m machine) pack(instance string, id identity) pack {
 	k := pack{folder: m.Folder(instance)}
 	if id.PID != 0 {

@@ -3,7 +3,6 @@ package process_test
 import (
 	"context"
 	"os"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/enginetest"
 	"github.com/bedlamlab/bedlam/deploy/process"
-	"github.com/bedlamlab/bedlam/topology"
 )
 
 func TestEngine(t *testing.T) {
@@ -49,17 +47,6 @@ func (h *heard) of(kind, instance string) []string {
 		}
 	}
 	return all
-}
-
-// small is a system without a store, up within some 100 ms.
-func small(t *testing.T) deploy.Plan {
-	p := enginetest.Plan(t)
-	p.Topology.Services = slices.DeleteFunc(p.Topology.Services, func(v topology.Service) bool { return v.Protocol == topology.Postgres })
-	p.Topology.Edges = slices.DeleteFunc(p.Topology.Edges, func(e topology.Edge) bool { return e.Protocol == topology.Postgres })
-	for i := range p.Topology.Services {
-		p.Topology.Services[i].Store = ""
-	}
-	return p
 }
 
 func up(t *testing.T, p deploy.Plan) (whole, *heard) {

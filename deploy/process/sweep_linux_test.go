@@ -12,13 +12,14 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"github.com/bedlamlab/bedlam/deploy/enginetest"
 	"github.com/bedlamlab/bedlam/deploy/process"
 )
 
 // TestSweepLeavesPeopleAlone has somebody look around in a scratch folder with
 // a terminal, and a stray process of nobody's stand beside them.
 func TestSweepLeavesPeopleAlone(t *testing.T) {
-	p := small(t)
+	p := enginetest.Small(t)
 	s, _ := up(t, p)
 	if err := s.Down(within(t)); err != nil {
 		t.Fatal(err)
@@ -115,7 +116,7 @@ func TestSweepRefuses(t *testing.T) {
 
 // TestBySymbolicLink reaches the scratch folder by another name.
 func TestBySymbolicLink(t *testing.T) {
-	p := small(t)
+	p := enginetest.Small(t)
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(p.Scratch, link); err != nil {
 		t.Fatal(err)
@@ -135,7 +136,7 @@ func TestBySymbolicLink(t *testing.T) {
 // TestNothingOfOursStays looks at this very process after a Down: no zombie, no
 // goroutine.
 func TestNothingOfOursStays(t *testing.T) {
-	p := small(t)
+	p := enginetest.Small(t)
 	s, err := process.New(process.Options{}).Up(within(t), p)
 	if err != nil {
 		t.Fatal(err)

@@ -13,8 +13,13 @@ import (
 	"github.com/bedlamlab/bedlam/topology"
 )
 
-// ErrGone is what a power over an instance that does not run answers.
-var ErrGone = errors.New("it is not running")
+var (
+	// ErrGone is what a power over an instance that does not run answers.
+	ErrGone = errors.New("it is not running")
+	// ErrOOMKilled is what a life's end is if the kernel ended it for want of
+	// memory, see [Life].
+	ErrOOMKilled = errors.New("out of memory")
+)
 
 // A Machine is where instances run: it says what is true there, and acts on it
 // at once. It is only asked for instances that there are, [Relay] among them.
@@ -100,7 +105,7 @@ func (b *Base) Inspect(ctx context.Context, instance string) (deploy.State, erro
 	if err != nil {
 		return deploy.State{}, fail(err)
 	}
-	s := deploy.State{Phase: phase, PID: pid, Starts: r.Starts, Held: b.held(instance)}
+	s := deploy.State{Phase: phase, PID: pid, Starts: r.Starts, Held: b.held(instance), OOMKills: r.OOMKills}
 	if s.Phase != deploy.Running {
 		return s, nil
 	}
@@ -111,6 +116,15 @@ func (b *Base) Inspect(ctx context.Context, instance string) (deploy.State, erro
 	defer c.close()
 	s.Ready = c.once(ctx) == nil
 	return s, ctx.Err()
+}
+
+// Lacks says what would give the machine a power that it has not got, if the
+// machine knows; see [deploy.Power].
+func (b *Base) Lacks(power string) string {
+	if l, ok := b.machine.(interface{ Lacks(power string) string }); ok {
+		return l.Lacks(power)
+	}
+	return ""
 }
 
 func (b *Base) checkup(instance string) (checkup, error) {
@@ -156,6 +170,11 @@ func (b *Base) Pause(ctx context.Context, instance string) error {
 // Resume implements [deploy.Pauser].
 func (b *Base) Resume(ctx context.Context, instance string) error {
 	return b.act(ctx, "resuming", instance, b.machine.Resume)
+}
+
+// End implements [Ender].
+func (b *Base) End(ctx context.Context, what, instance string, by func(context.Context, string) error) error {
+	return b.act(ctx, what, instance, by)
 }
 
 func (b *Base) act(ctx context.Context, what, instance string, do func(context.Context, string) error) error {

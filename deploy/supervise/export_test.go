@@ -6,3 +6,7 @@ const (
 	LastPort  = lastPort
 	BlockSize = blockSize
 )
+
+// Own and Owned take and ask for the lock of a run's keepers.
+func (f Files) Own() (release func(), err error) { return f.own() }
+func (f Files) Owned() bool                      { return f.owned() }

@@ -72,6 +72,7 @@ type Identity struct {
 type Record struct {
 	Identity     // zero while it is down
 	Starts   int `json:"starts"`
+	OOMKills int `json:"oom_kills,omitempty"` // lives that ended with ErrOOMKilled
 }
 
 // Files is a run's scratch folder, an absolute path without symbolic links:

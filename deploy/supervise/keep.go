@@ -37,6 +37,7 @@ func (u *unit) keep(ctx context.Context) {
 		}
 		l, err := u.begin(ctx)
 		var readyFor time.Duration
+		gone := time.Now()
 		if err == nil {
 			kind := "started"
 			if f, ok := l.Life.(interface{ Found() bool }); ok && f.Found() {
@@ -44,6 +45,7 @@ func (u *unit) keep(ctx context.Context) {
 			}
 			u.tell(kind, u.name, fmt.Sprintf("start %d, pid %d", l.start, l.id.PID))
 			readyFor, err = u.attend(ctx, l)
+			gone = l.left
 		}
 		if ctx.Err() != nil {
 			return
@@ -58,7 +60,7 @@ func (u *unit) keep(ctx context.Context) {
 		if !u.files.held(u.name) {
 			u.tell("restarting", u.name, "in "+pause.String())
 		}
-		u.rest(ctx, pause)
+		u.rest(ctx, pause-time.Since(gone)) // to clear a life away is part of the pause
 		pause = min(max(2*pause, firstPause), lastPause)
 	}
 }
@@ -105,6 +107,7 @@ func (u *unit) attend(ctx context.Context, l *span) (readyFor time.Duration, why
 		}
 	}()
 	l.Wait()
+	l.left = time.Now()
 	stop()
 	if since, ok := <-ready; ok { // and nobody says any more that it is up
 		readyFor = time.Since(since)

@@ -39,6 +39,11 @@ func (s *System) Stop(ctx context.Context, instance string) error {
 	})
 }
 
+// End implements [Ender]. When it returns, callers are refused.
+func (s *System) End(ctx context.Context, what, instance string, by func(context.Context, string) error) error {
+	return s.end1(ctx, instance, func(ctx context.Context, instance string) error { return s.Base.End(ctx, what, instance, by) })
+}
+
 // end1 ends the life that an instance has now, and waits until its keeper has
 // seen to the rest.
 func (s *System) end1(ctx context.Context, instance string, by func(context.Context, string) error) error {

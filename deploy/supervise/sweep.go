@@ -82,6 +82,16 @@ type powers interface {
 	deploy.Holder
 	deploy.Shaper
 	deploy.Databaser
+	Ender
+}
+
+// An Ender is a system with whose instances an engine can make an end in ways
+// that only it knows, as with its Kill and Stop in those that all do.
+type Ender interface {
+	deploy.System
+	// End makes an end by a function that returns when it has come; what says
+	// in an error's text what was being done.
+	End(ctx context.Context, what, instance string, by func(context.Context, string) error) error
 }
 
 var (
@@ -98,7 +108,7 @@ type attached struct {
 // Attach returns the system that another process started. It has every power
 // that the original has, by the same files; Release leaves the start to the
 // original's keeper, if that lives, and Down is no more than clear.
-func Attach(f Files, d Description, m Machine, clear func(context.Context) error) deploy.System {
+func Attach(f Files, d Description, m Machine, clear func(context.Context) error) Ender {
 	return &attached{NewBase(f, d, m), clear}
 }
 

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -31,7 +32,8 @@ type Life interface {
 	// End kills all that is left of it, and returns when a read-back shows
 	// that nothing is. It is called also after Wait.
 	End(ctx context.Context) error
-	// Why says in words how it ended, after Wait and End: never nil.
+	// Why says in words how it ended, after Wait and End: never nil. It is an
+	// ErrOOMKilled if it is known that the kernel ended it for want of memory.
 	Why() error
 }
 
@@ -62,9 +64,10 @@ type unit struct {
 
 	kept bool // it has a keeper
 
-	mu   sync.Mutex
-	life *span
-	n    int // starts
+	mu       sync.Mutex
+	life     *span
+	n        int // starts
+	oomKills int
 }
 
 // A span is a life and what its keeper knows of it.
@@ -75,6 +78,7 @@ type span struct {
 	start int
 	ready atomic.Bool   // it was healthy, and the relay knows
 	gone  chan struct{} // closed when it has ended and everybody has been told
+	left  time.Time     // its keeper's: when it ended
 }
 
 // current returns the life that has begun last, if its end has not been seen yet.
@@ -110,7 +114,7 @@ func (u *unit) start(ctx context.Context, log *os.File) (*span, error) {
 		return nil, context.Cause(ctx)
 	}
 	u.n++
-	if err := WriteJSON(u.files.state(u.name), Record{Starts: u.n}); err != nil {
+	if err := u.record(Identity{}); err != nil {
 		return nil, err
 	}
 	life, err := u.body.Start(ctx, log)
@@ -118,7 +122,7 @@ func (u *unit) start(ctx context.Context, log *os.File) (*span, error) {
 		return nil, err
 	}
 	l := &span{Life: life, id: life.Identity(), log: log, start: u.n, gone: make(chan struct{})}
-	if err := WriteJSON(u.files.state(u.name), Record{Identity: l.id, Starts: u.n}); err != nil {
+	if err := u.record(l.id); err != nil {
 		// Not ctx: a life that nobody keeps must not stay.
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.endTime)
 		defer cancel()
@@ -130,6 +134,11 @@ func (u *unit) start(ctx context.Context, log *os.File) (*span, error) {
 	return l, nil
 }
 
+// record writes the state file. The caller has the lock.
+func (u *unit) record(id Identity) error {
+	return WriteJSON(u.files.state(u.name), Record{Identity: id, Starts: u.n, OOMKills: u.oomKills})
+}
+
 // finish records the end of a life, after it has been waited for.
 func (u *unit) finish(ctx context.Context, l *span) error {
 	err := l.End(ctx)
@@ -137,7 +146,10 @@ func (u *unit) finish(ctx context.Context, l *span) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.life = nil
-	if e := WriteJSON(u.files.state(u.name), Record{Starts: u.n}); err == nil {
+	if errors.Is(l.Why(), ErrOOMKilled) {
+		u.oomKills++
+	}
+	if e := u.record(Identity{}); err == nil {
 		err = e
 	}
 	return err

@@ -4,6 +4,7 @@
 //
 //	echo relay             what `bedlam relay` is
 //	echo store [--prepare] what `bedlam store` is
+//	echo exhaust DIR BYTES what `bedlam exhaust` is
 //	echo SERVICE           an instance, told by $SHOP_ASSIGNMENT as the shop's are
 //
 // The setting "serve" chooses what an instance serves: http, or gRPC's health
@@ -28,6 +29,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/bedlamlab/bedlam/deploy/exhaust"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/deploy/relay"
 	"github.com/bedlamlab/bedlam/topology"
@@ -54,8 +56,10 @@ func run(ctx context.Context, args []string) error {
 		return err
 	case slices.Equal(args, []string{"store", "--prepare"}):
 		return postgres.Prepare(ctx)
+	case len(args) == 3 && args[0] == "exhaust":
+		return exhaust.Main(ctx, args[1], args[2])
 	case len(args) != 1:
-		return errors.New("usage: echo relay | echo store [--prepare] | echo SERVICE")
+		return errors.New("usage: echo relay | echo store [--prepare] | echo exhaust DIR BYTES | echo SERVICE")
 	}
 	var a topology.Assignment
 	if err := json.Unmarshal([]byte(os.Getenv("SHOP_ASSIGNMENT")), &a); err != nil {

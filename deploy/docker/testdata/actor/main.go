@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/bedlamlab/bedlam/deploy/exhaust"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 )
 
@@ -64,6 +65,12 @@ func act(verb string, words []string) error {
 			}
 			kept = append(kept, b)
 		}
+	case "exhaust": // its container
+		return exhaust.Main(context.Background(), words[0], words[1])
+	case "score": // of process 1, by which the kernel chooses
+		b, err := os.ReadFile("/proc/1/oom_score_adj")
+		fmt.Print(string(b))
+		return err
 	case "status": // what the kernel says of this process
 		b, err := os.ReadFile("/proc/self/status")
 		fmt.Print(string(b))

@@ -1,0 +1,107 @@
+package docker
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/bedlamlab/bedlam/deploy/supervise"
+)
+
+// starving returns a machine of the lab's, and an instance of it in which the
+// actor lives.
+func (l *lab) starving(s spec) (m *machine, id string) {
+	l.t.Helper()
+	m = &machine{daemon: l.daemon, desc: supervise.Description{Run: l.run}}
+	s.Instance, s.Name = "front-1", m.container("front-1")
+	id = l.play(s, "live")
+	l.alive(id)
+	return m, id
+}
+
+func TestExhaust(t *testing.T) {
+	l := newLab(t)
+	const memory = 64 << 20
+	m, id := l.starving(spec{Memory: memory, Tmpfs: map[string]int64{tmp: memory}, ReadOnly: true})
+	l.must(m.exhaust(l.ctx, "front-1"))
+	e, err := l.wait(l.ctx, id)
+	l.must(err)
+	if want := (exit{Code: killed, OOMKilled: true}); e != want || !errors.Is(e, supervise.ErrOOMKilled) {
+		t.Errorf("it ended with %+v, want %+v", e, want)
+	}
+	if v := l.look(id); v.Running || !v.OOMKilled {
+		t.Errorf("it is %+v", v)
+	}
+	if err := m.exhaust(l.ctx, "front-1"); !errors.Is(err, supervise.ErrGone) {
+		t.Errorf("once more: %v", err)
+	}
+	// Its next life has its memory again, and ends in another way: the daemon's
+	// word of the first must not be taken for one of the second.
+	l.must(l.start(l.ctx, id))
+	v := l.look(id)
+	l.must(l.kill(l.ctx, id, syscall.SIGKILL))
+	if e, err := l.wait(l.ctx, id); err != nil || e.OOMKilled || e.Code != killed || errors.Is(e, supervise.ErrOOMKilled) {
+		t.Errorf("killed, it ended with %+v, %v", e, err)
+	}
+	v.OOMKilled, v.Running, v.ExitCode = true, false, killed // a daemon that never takes it back
+	if is, err := l.oomKilled(l.ctx, v); is || err != nil {
+		t.Errorf("of an end before this life's beginning the daemon says %t, %v", is, err)
+	}
+}
+
+// What cannot be exhausted is left as it was.
+func TestExhaustRefuses(t *testing.T) {
+	l := newLab(t)
+	for _, c := range []struct {
+		why   string
+		spec  spec
+		pause bool
+		want  string
+	}{
+		{"no limit", spec{Tmpfs: map[string]int64{tmp: 1 << 20}}, false, "its memory has no limit"},
+		{"paused", spec{Memory: 64 << 20, Tmpfs: map[string]int64{tmp: 64 << 20}}, true, "it is paused"},
+		{"no tmpfs", spec{Memory: 64 << 20}, false, "it is no tmpfs"},
+		{"a small tmpfs", spec{Memory: 64 << 20, Tmpfs: map[string]int64{tmp: 1 << 20}}, false, "no space left"},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			m, id := l.starving(c.spec)
+			if c.pause {
+				l.must(l.pause(l.ctx, id))
+			}
+			before := l.look(id)
+			if err := m.exhaust(l.ctx, "front-1"); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+			if v := l.look(id); !v.Running || !v.Started.Equal(before.Started) {
+				t.Errorf("it is %+v", v)
+			}
+			l.must(l.unpause(l.ctx, id))
+			l.until("the daemon says that it runs", func() bool { return !l.look(id).Paused }) // it may say so later
+			out, err := l.exec(l.ctx, id, "/shop", "score")
+			if err != nil || strings.TrimSpace(string(out)) != "0" {
+				t.Errorf("it stands with the kernel as %q, %v; want it as before", out, err)
+			}
+			l.must(l.remove(l.ctx, id))
+		})
+	}
+	m := &machine{daemon: l.daemon, desc: supervise.Description{Run: l.run}}
+	if err := m.exhaust(l.ctx, "nobody-1"); !errors.Is(err, supervise.ErrGone) {
+		t.Errorf("one that was never there: %v", err)
+	}
+}
+
+// Only a life on which exhaust has been at work waits for the daemon's word.
+func TestSettle(t *testing.T) {
+	l := newLab(t)
+	id := l.play(spec{Memory: 32 << 20}, "eat")
+	ended, err := l.wait(l.ctx, id)
+	l.must(err)
+	early := exit{Code: killed} // as it is if the word comes late
+	for _, exhausted := range []bool{true, false} {
+		life := &life{daemon: l.daemon, container: id, exhausted: func() bool { return exhausted }}
+		if got := life.settle(early); got.OOMKilled != exhausted {
+			t.Errorf("exhausted %t: it ended with %+v, in the end with %+v", exhausted, got, ended)
+		}
+	}
+}
