@@ -50,6 +50,7 @@ image: build ## build the container image of the shop  [BEDLAM_IMAGE=bedlam:loca
 compose: build ## write the compose files of deploy/compose again
 	@bin/bedlam compose > bin/compose.yaml && mv bin/compose.yaml deploy/compose/compose.yaml
 	@bin/bedlam compose --bundled > bin/bundled.yaml && mv bin/bundled.yaml deploy/compose/bundled.yaml
+	@bin/bedlam compose --system > bin/system.yaml && mv bin/system.yaml deploy/compose/system.yaml
 
 # The plugin if it is there, else the program of old.
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)

@@ -23,6 +23,7 @@ import (
 
 	"github.com/bedlamlab/bedlam/chaos/runner"
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/attach"
 	"github.com/bedlamlab/bedlam/deploy/docker"
 	"github.com/bedlamlab/bedlam/deploy/process"
 	"github.com/bedlamlab/bedlam/loadgen"
@@ -41,6 +42,7 @@ const DefaultRate = 40
 // Options say what to run. The zero value of a field means its default.
 type Options struct {
 	Engine   string   // process or docker; process
+	System   string   // a file that names a system which runs already (see deploy/attach), in place of Engine and Shop
 	Words    []string // experiments, suites or files; default
 	Seed     uint64
 	Rate     float64 // journeys a second; DefaultRate
@@ -50,6 +52,7 @@ type Options struct {
 	Bedlam   string  // path of the bedlam program, which is guard and relay; this program
 	Observe  func(Status)
 
+	file    attach.File       // that System names
 	forward collector.Forward // where telemetry goes besides, as the environment says
 }
 
@@ -86,6 +89,9 @@ var engines = map[string]struct {
 func Engines() []string { return slices.Sorted(maps.Keys(engines)) }
 
 func engine(name string) (deploy.Engine, error) {
+	if name == attached {
+		return docker.NewAttached(attach.File{}), nil // for what was left: it knows the rest
+	}
 	e, ok := engines[name]
 	if !ok {
 		return nil, usage("unknown engine %q (want one of %s)", name, strings.Join(Engines(), ", "))
@@ -108,8 +114,16 @@ func able(ctx context.Context, name string) error {
 
 // withDefaults fills in what was left open and refuses what makes no sense.
 func (o Options) withDefaults() (Options, error) {
-	if o.Engine == "" {
+	switch {
+	case o.System != "":
+		var err error
+		if o, err = o.attach(); err != nil {
+			return o, err
+		}
+	case o.Engine == "":
 		o.Engine = "process"
+	case o.Engine == attached:
+		return o, usage("engine %s is what a system that runs already has: name its file with --system", attached)
 	}
 	if len(o.Words) == 0 {
 		o.Words = []string{"default"}
@@ -134,6 +148,9 @@ func (o Options) withDefaults() (Options, error) {
 		if o.Bedlam, err = os.Executable(); err != nil {
 			return o, err
 		}
+	}
+	if o.Engine == attached {
+		return o, runnable("bedlam", o.Bedlam)
 	}
 	if o.Shop == "" {
 		o.Shop = filepath.Join(filepath.Dir(o.Bedlam), "shop")

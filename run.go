@@ -18,8 +18,8 @@ import (
 	"github.com/bedlamlab/bedlam/chaos/experiments"
 	"github.com/bedlamlab/bedlam/chaos/fault"
 	"github.com/bedlamlab/bedlam/chaos/runner"
+	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/loadgen"
-	"github.com/bedlamlab/bedlam/services"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	t := services.Shop()
+	t := o.topology()
 	es, schedule, err := plan(o, t)
 	if err != nil {
 		return Outcome{}, err
@@ -67,15 +67,25 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if err := able(ctx, o.Engine); err != nil {
 		return Outcome{}, err
 	}
+	heal := func() error { return Heal(ctx, func(text string) { o.Observe(Status{Step: text}) }) }
+	if o.System != "" {
+		// What an earlier run has paused is not its owner's doing.
+		if err := heal(); err != nil {
+			return Outcome{}, err
+		}
+		if err := o.ready(ctx); err != nil {
+			return Outcome{}, err
+		}
+	}
 	began := time.Now()
 	var out Outcome
 	if out.Folder, err = runFolder(o.Out, began, fmt.Sprintf("seed%d", o.Seed)); err != nil {
 		return Outcome{}, err
 	}
-	if err := Heal(ctx, func(text string) { o.Observe(Status{Step: text}) }); err != nil {
+	if err := heal(); err != nil {
 		return Outcome{}, err
 	}
-	p := chaos.Plan{Schema: planSchema, Run: runID(began), Seed: o.Seed, Suite: schedule.Suite, Engine: o.Engine, Version: Version,
+	p := chaos.Plan{Schema: planSchema, Run: runID(began), Seed: o.Seed, Suite: schedule.Suite, Engine: o.Engine, System: o.System, Lacks: o.lacks(), Version: Version,
 		Commit: commit(), Machine: Machine(), Rate: o.Rate, Arrivals: o.Arrivals, Baseline: topology.Duration(runner.Baseline),
 		Experiments: es, Topology: t, Started: began.UTC()}
 	err = errors.Join(writeJSON(out.Folder, scheduleFile, schedule), writeJSON(out.Folder, planFile, p))
@@ -120,16 +130,17 @@ func record(ctx context.Context, o Options, p chaos.Plan, schedule chaos.Schedul
 		return err
 	}
 	runErr := perform(ctx, o, p, schedule, folder, s, journal)
-	o.Observe(Status{Step: "taking the " + p.Topology.Name + " down"})
+	o.Observe(Status{Step: o.farewell(p.Topology.Name)})
 	s.hurried = ctx.Err() != nil
 	return errors.Join(runErr, s.close(context.WithoutCancel(ctx)))
 }
 
 // perform runs the schedule on a system that is up, under load.
 func perform(ctx context.Context, o Options, p chaos.Plan, schedule chaos.Schedule, folder string, s *session, journal *runner.Journal) (err error) {
-	sources, err := audit.Sources(s.system)
-	if err != nil {
-		return err
+	if o.Engine == attached {
+		if err := before(ctx, s.system, folder); err != nil {
+			return err
+		}
 	}
 	start := time.Now()
 	history, err := loadgen.Create(filepath.Join(folder, historyFile), loadgen.Header{Schema: loadgen.Schema, Run: p.Run, Start: start, Seed: o.Seed, Rate: o.Rate})
@@ -159,6 +170,13 @@ func perform(ctx context.Context, o Options, p chaos.Plan, schedule chaos.Schedu
 	runErr := runner.Run(ctx, runner.Options{System: s.system, Schedule: schedule, Abort: abort, Journal: journal,
 		Build: fault.Build, Supported: fault.Supported, Goodput: w.goodput, Spans: s.collector,
 		Audit: func(ctx context.Context, name string, since time.Time) error {
+			sources, err := stores(s.system)
+			if err != nil {
+				return err
+			}
+			if len(sources) == 0 {
+				return errors.New(p.Lacks["audit"])
+			}
 			a, err := audit.ReadSince(ctx, sources, name, since)
 			if err != nil {
 				return err
@@ -174,13 +192,21 @@ func perform(ctx context.Context, o Options, p chaos.Plan, schedule chaos.Schedu
 	if ctx.Err() != nil {
 		return runErr // interrupted: there is no time to wait for quiescence
 	}
-	return errors.Join(runErr, drainErr, settle(ctx, sources, journal, folder))
+	return errors.Join(runErr, drainErr, settle(ctx, s.system, journal, folder))
 }
 
-// settle waits until nothing is under way, and reads everything.
-func settle(ctx context.Context, sources []audit.Source, journal *runner.Journal, folder string) error {
+// settle waits until nothing is under way, and reads everything. Without any
+// store to read, it says nothing of either.
+func settle(ctx context.Context, system deploy.System, journal *runner.Journal, folder string) error {
 	if err := journal.Write(chaos.Entry{Kind: chaos.LoadStopped}); err != nil {
 		return err
+	}
+	sources, err := stores(system)
+	if err != nil {
+		return err
+	}
+	if len(sources) == 0 {
+		return journal.Write(chaos.Entry{Kind: chaos.RunEnded})
 	}
 	left, err := quiescence(ctx, sources)
 	if err != nil {

@@ -47,7 +47,7 @@ type session struct {
 
 // open brings a system up. On error nothing is left.
 func open(ctx context.Context, o Options, run, folder string, t topology.System) (_ *session, err error) {
-	e, err := engine(o.Engine)
+	e, err := o.engine()
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +55,7 @@ func open(ctx context.Context, o Options, run, folder string, t topology.System)
 	if err != nil {
 		return nil, err
 	}
-	// Outside any home, because PostgreSQL's account must reach it.
-	scratch := filepath.Join(os.TempDir(), "bedlam-"+run)
+	scratch := o.scratch(state, os.TempDir(), run)
 	s := &session{run: run, engine: e, scratch: scratch, began: time.Now(), stop: func() {}}
 	s.reg, err = guard.Register(state, guard.Run{ID: run, Engine: o.Engine, Scratch: scratch, Folder: folder,
 		Program: o.Bedlam, PID: os.Getpid(), Started: time.Now()})
@@ -79,7 +78,7 @@ func open(ctx context.Context, o Options, run, folder string, t topology.System)
 	if s.events, err = createEvents(filepath.Join(folder, eventsFile)); err != nil {
 		return nil, err
 	}
-	if s.collector, err = collector.Start(ctx, collector.Options{Dir: folder, Forward: o.forward}); err != nil {
+	if s.collector, err = collector.Start(ctx, collector.Options{Dir: folder, Listen: o.file.Telemetry, Forward: o.forward}); err != nil {
 		return nil, fmt.Errorf("starting the collector: %w", err)
 	}
 	logs := filepath.Join(folder, "logs")

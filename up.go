@@ -33,6 +33,9 @@ type URLs struct {
 // nothing is left. A rate of 0 starts no customers.
 func Up(ctx context.Context, o UpOptions) error {
 	customers := o.Rate != 0
+	if o.System != "" {
+		return usage("%s names a system that is up already", o.System)
+	}
 	base, err := o.Options.withDefaults()
 	if err != nil {
 		return err

@@ -39,11 +39,16 @@ type Spans interface {
 
 // A Plan is what was asked of a run, besides its schedule: plan.json.
 type Plan struct {
-	Schema      string            `json:"schema"` // bedlam.plan/1
-	Run         string            `json:"run"`
-	Seed        uint64            `json:"seed"`
-	Suite       string            `json:"suite"`
-	Engine      string            `json:"engine"`
+	Schema string `json:"schema"` // bedlam.plan/1
+	Run    string `json:"run"`
+	Seed   uint64 `json:"seed"`
+	Suite  string `json:"suite"`
+	Engine string `json:"engine"`
+	// System is the file that named the system, for one that ran before.
+	System string `json:"system,omitempty"`
+	// Lacks says which data the run could not have whatever it did, and why:
+	// "traces", those of the system's services, and "audit".
+	Lacks       map[string]string `json:"lacks,omitempty"`
 	Version     string            `json:"version"`
 	Commit      string            `json:"commit,omitempty"`
 	Machine     Machine           `json:"machine"`
@@ -109,9 +114,13 @@ const (
 	RunEnded        EntryKind = "run-ended" // nothing more follows; a journal without it was cut short
 )
 
+// BeforeAudit is the name of the audit of a system that ran already, before
+// the run's first customer: what is wrong there is not the run's doing.
+const BeforeAudit = "00-before"
+
 // An Audit is the rows that one look at the audit views brought.
 type Audit struct {
-	Name  string          `json:"name"` // 01-<experiment>, …, final
+	Name  string          `json:"name"` // [BeforeAudit], 01-<experiment>, …, final
 	Time  time.Time       `json:"time"`
 	Final bool            `json:"final"`
 	Views map[string]View `json:"-"` // by schema.view

@@ -59,7 +59,7 @@ type Plan struct {
 // An Event is something that happened to an instance, or to the relay.
 type Event struct {
 	Time     time.Time `json:"time"`
-	Kind     string    `json:"kind"` // started, ready, exited, restarting, stopped, paused, resumed, held, released
+	Kind     string    `json:"kind"` // started, found, ready, exited, restarting, stopped, paused, resumed, held, released
 	Instance string    `json:"instance"`
 	Detail   string    `json:"detail,omitempty"`
 }

@@ -154,6 +154,9 @@ func TestJourneysAreTheirOwn(t *testing.T) {
 			g, l := start(t, h, loadgen.Config{Seed: 9, Rate: 50})
 			asks = map[uint64][]string{}
 			for _, r := range drained(t, g, l, 10*time.Second) {
+				if r.Key != "" && !strings.HasPrefix(r.Key, loadgen.Keys("test")) {
+					t.Errorf("key %s is not said to be the run's", r.Key)
+				}
 				if r.Class != loadgen.ClassOrder { // whose id the shop gives
 					asks[r.Journey] = append(asks[r.Journey], strings.Join([]string{r.Class, r.SKU, r.Key, r.Cart}, " "))
 				}

@@ -101,6 +101,12 @@ func (s *shopper) wait(until time.Duration) bool {
 	}
 }
 
+// keyOf begins every idempotency key; the run's name follows.
+const keyOf = "k-"
+
+// Keys is how all idempotency keys of a run's customers begin, and no other's.
+func Keys(run string) string { return keyOf + run + "-" }
+
 // ask makes one request and records it.
 func (s *shopper) ask(due time.Duration, st Step) Request {
 	g := s.g
@@ -113,7 +119,7 @@ func (s *shopper) ask(due time.Duration, st Step) Request {
 		r.Order = s.order.Order
 	}
 	if writes(st.Class) {
-		r.Key = "k-" + s.cart[2:] + "-" + strconv.Itoa(r.Step)
+		r.Key = keyOf + s.cart[2:] + "-" + strconv.Itoa(r.Step)
 	}
 	binary.BigEndian.PutUint64(r.TraceID[:], s.ids.Uint64())
 	binary.BigEndian.PutUint64(r.TraceID[8:], s.ids.Uint64()|1) // W3C forbids an id of zeros

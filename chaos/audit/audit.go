@@ -36,7 +36,9 @@ type Source struct {
 }
 
 // Sources returns every store of the system in which a service keeps data, in
-// the order of the topology.
+// the order of the topology, but for those of which nobody can say how to reach
+// them: whose views are then missing from an audit. If none is left, the error
+// wraps [errors.ErrUnsupported].
 func Sources(s deploy.System) ([]Source, error) {
 	d, err := deploy.Power[deploy.Databaser](s)
 	if err != nil {
@@ -44,16 +46,24 @@ func Sources(s deploy.System) ([]Source, error) {
 	}
 	t := s.Topology()
 	var all []Source
+	var unknown error
 	for _, store := range t.Services {
 		keeps := slices.ContainsFunc(t.Services, func(v topology.Service) bool { return v.Store == store.Name })
 		if !keeps {
 			continue
 		}
 		dsn, err := d.DSN(store.Name, deploy.AuditRole)
+		if errors.Is(err, errors.ErrUnsupported) {
+			unknown = fmt.Errorf("audit: %w", err)
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("audit: store %s: %w", store.Name, err)
 		}
 		all = append(all, Source{Store: store.Name, DSN: dsn})
+	}
+	if len(all) == 0 {
+		return nil, unknown
 	}
 	return all, nil
 }

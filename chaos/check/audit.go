@@ -69,10 +69,10 @@ func judgeAudit(m *meter) ([]chaos.AuditLine, map[string][]chaos.Finding) {
 	lines := []chaos.AuditLine{}
 	findings := map[string][]chaos.Finding{}
 	asked := newAsked(m)
-	final, early := audits(m, asked)
+	before, final, early := audits(m, asked)
 	for _, inv := range invariants {
 		line := chaos.AuditLine{Name: inv.Name, Title: inv.Doc}
-		hs := judgeInvariant(m, inv, final, early, &line)
+		hs := judgeInvariant(m, inv, before, final, early, &line)
 		if len(hs) > 0 {
 			line.Verdict, line.Bound, line.Violations, line.Text = chaos.Fail, 0, len(hs), hs[0].text
 		}
@@ -84,27 +84,45 @@ func judgeAudit(m *meter) ([]chaos.AuditLine, map[string][]chaos.Finding) {
 	return lines, findings
 }
 
-// audits returns the books of the final audit, nil if there is none, and those
-// of the audits before it, by time.
-func audits(m *meter, asked *asked) (final *books, early []*books) {
+// audits returns the books of the audit before the run and of the final one,
+// nil if there is none, and those of the audits between, by time.
+func audits(m *meter, asked *asked) (before, final *books, early []*books) {
 	all := slices.Clone(m.rec.Audits)
 	slices.SortStableFunc(all, func(a, b chaos.Audit) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Name, b.Name)) })
 	for _, a := range all {
 		b := newBooks(m, a, asked)
-		if a.Final {
+		switch {
+		case a.Final:
 			final = b
-		} else {
+		case a.Name == chaos.BeforeAudit:
+			before = newBooks(m, a, nobody()) // nobody had asked for anything yet
+		default:
 			early = append(early, b)
 		}
 	}
-	return final, early
+	return before, final, early
+}
+
+// foundSo returns the violations of an invariant that the run found when it
+// came, by subject. What it found and then made worse reads differently.
+func foundSo(inv invariant, before *books) map[string]string {
+	found := map[string]string{}
+	if before == nil || before.lacks(inv.views) != "" {
+		return found
+	}
+	_, vs := inv.judge(before)
+	for _, v := range vs {
+		found[v.subject()] = v.text
+	}
+	return found
 }
 
 // judgeInvariant returns the violations of one invariant, each once: that of
 // an early audit belongs to the experiment that it ends.
-func judgeInvariant(m *meter, inv invariant, final *books, early []*books, line *chaos.AuditLine) []harm {
+func judgeInvariant(m *meter, inv invariant, before, final *books, early []*books, line *chaos.AuditLine) []harm {
 	first := map[string]harm{} // by subject
 	doubt := ""
+	found := foundSo(inv, before)
 	for _, b := range early {
 		if inv.always == nil || b.lacks(inv.views) != "" {
 			continue
@@ -115,15 +133,23 @@ func judgeInvariant(m *meter, inv invariant, final *books, early []*books, line 
 			continue
 		}
 		for _, v := range sorted(vs) {
+			if _, so := found[v.subject()]; so {
+				continue // some rows of it say less than all of them did before
+			}
 			if _, again := first[v.subject()]; !again {
 				first[v.subject()] = harm{v, b, m.experimentOf(b.audit)}
 			}
 		}
 	}
 	var hs []harm
+	old := 0 // violations that the run found
 	switch {
+	case m.rec.Plan.Lacks["audit"] != "":
+		doubt = noData("audit", m.rec.Plan.Lacks["audit"])
 	case final == nil:
 		doubt = "there is no final audit"
+	case m.rec.Plan.System != "" && before == nil:
+		doubt = "the system ran before, and there is no audit of what was wrong then"
 	case final.lacks(inv.views) != "":
 		doubt = "the audit has no data of " + final.lacks(inv.views)
 	default:
@@ -138,6 +164,10 @@ func judgeInvariant(m *meter, inv invariant, final *books, early []*books, line 
 			doubt = "there is nothing to look at"
 		}
 		for _, v := range sorted(vs) {
+			if found[v.subject()] == v.text {
+				old++
+				continue
+			}
 			h := harm{v, final, ""}
 			if e, seen := first[v.subject()]; seen {
 				h.experiment = e.experiment
@@ -162,6 +192,9 @@ func judgeInvariant(m *meter, inv invariant, final *books, early []*books, line 
 	if line.Text = doubt; doubt == "" {
 		line.Verdict = chaos.Pass
 		line.Bound = 3 / float64(line.N)
+		if old > 0 {
+			line.Text = fmt.Sprintf("besides %d that were so before the run", old)
+		}
 	}
 	return hs
 }
@@ -211,6 +244,9 @@ var audited = experimentCheck{
 	Check: Check{"audit", "the stores could be read after the experiment"},
 	on:    onRecord,
 	judge: func(v *view) []chaos.Finding {
+		if why := v.m.rec.Plan.Lacks["audit"]; why != "" && v.harmed {
+			return []chaos.Finding{{Verdict: chaos.Inconclusive, Mechanism: "audit", Text: "whether the data was harmed: " + noData("audit", why)}}
+		}
 		if why, ok := v.has(chaos.Audited); ok && strings.HasPrefix(why, "failed: ") {
 			return []chaos.Finding{{Verdict: chaos.Inconclusive, Mechanism: "audit",
 				Text: "the audit after the experiment " + why + "; harm that was healed since cannot be seen"}}

@@ -37,6 +37,9 @@ type asked struct {
 	whole     bool                        // nothing of the history is missing
 }
 
+// nobody has asked for anything.
+func nobody() *asked { return &asked{whole: true} }
+
 func newAsked(m *meter) *asked {
 	a := &asked{checkouts: map[string]*loadgen.Request{}, orders: map[string]*loadgen.Request{}, adds: map[string]*loadgen.Request{},
 		whole: len(m.rec.Torn) == 0 && len(m.requests) > 0}

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/bedlamlab/bedlam/chaos"
 )
@@ -49,6 +50,7 @@ func Checks() []Check {
 type experimentCheck struct {
 	Check
 	on    on
+	needs string // the data without which it cannot say that nothing is wrong, as a plan's Lacks names it
 	judge func(*view) []chaos.Finding
 }
 
@@ -111,6 +113,9 @@ func judgeExperiment(v *view) chaos.ExperimentResult {
 			continue // there is nothing to measure
 		}
 		fs := c.judge(v)
+		if why := v.m.rec.Plan.Lacks[c.needs]; why != "" && v.harmed {
+			fs = append(fs, chaos.Finding{Verdict: chaos.Inconclusive, Mechanism: c.needs, Text: c.Doc + ": " + noData(c.needs, why)})
+		}
 		for i := range fs {
 			fs[i].Check = c.Name
 			if c.on == onMeasures && !sound {
@@ -162,12 +167,26 @@ var planned = experimentCheck{
 
 // repeat tells each finding how to see it again.
 func repeat(fs []chaos.Finding, p chaos.Plan, experiment string) []chaos.Finding {
-	what := cmp.Or(experiment, p.Suite)
+	what, where := cmp.Or(experiment, p.Suite), "--engine "+p.Engine
+	if p.System != "" {
+		where = "--system " + quoted(p.System)
+	}
 	for i := range fs {
-		fs[i].Repeat = fmt.Sprintf("bedlam run --engine %s --seed %d --rate %g %s", p.Engine, p.Seed, p.Rate, what)
+		fs[i].Repeat = fmt.Sprintf("bedlam run %s --seed %d --rate %g %s", where, p.Seed, p.Rate, what)
 	}
 	return fs
 }
+
+// quoted writes a path as a shell reads it.
+func quoted(path string) string {
+	if strings.ContainsAny(path, " \t\n'\"\\$`&|;<>()*?[]#~!{}") {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	}
+	return path
+}
+
+// noData says that nothing can be told, and why.
+func noData(what, why string) string { return "no " + what + ": " + why }
 
 // finite keeps a figure that JSON could not hold out of a result.
 func finite(x float64) float64 {

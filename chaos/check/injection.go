@@ -30,6 +30,9 @@ func injection(v *view) chaos.Injection {
 	}
 	byFault, all := witnesses(v)
 	in.Witnesses = all
+	// Where no service sends traces there is no second witness to be asked: the
+	// probe decides, and it is said.
+	alone := v.m.rec.Plan.Lacks["traces"]
 	proven, begun := 0, 0
 	var saw []string
 	for _, f := range v.faults {
@@ -50,10 +53,13 @@ func injection(v *view) chaos.Injection {
 		}
 		saw = append(saw, e.Detail)
 	}
+	if alone != "" && in.Witnesses == 0 && proven > 0 {
+		saw = append(saw, "by this probe alone ("+noData("traces", alone)+")")
+	}
 	in.Probe = strings.Join(saw, "; ")
 	switch {
 	case begun == 0:
-	case len(v.faults) > 0 && proven == len(v.faults) && in.Witnesses > 0:
+	case len(v.faults) > 0 && proven == len(v.faults) && (in.Witnesses > 0 || alone != ""):
 		in.Status = "proven"
 	default:
 		in.Status = "unproven"
@@ -66,7 +72,7 @@ const notProven = "not proven: "
 
 // witnessed: the fault was really there.
 var witnessed = experimentCheck{
-	Check: Check{"witnesses", "every fault is seen by a probe, and at least one request met it"},
+	Check: Check{"witnesses", "every fault is seen by a probe, and at least one request met it, where the services send traces"},
 	on:    onRecord,
 	judge: func(v *view) []chaos.Finding {
 		in := v.injection

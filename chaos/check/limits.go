@@ -10,6 +10,7 @@ import (
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/loadgen"
 	"github.com/bedlamlab/bedlam/observability/collector"
+	"github.com/bedlamlab/bedlam/topology"
 )
 
 // limits holds the hypothesis against what was measured.
@@ -28,6 +29,8 @@ var limits = experimentCheck{
 				what += " of " + of
 			}
 			switch {
+			case x.value == nil && v.untraced(l) != "":
+				f.Text = what + ": " + noData("traces", v.untraced(l))
 			case x.value == nil:
 				f.Text = fmt.Sprintf("%s cannot be told from %d samples (limit: %s)", what, x.n, inWords(l))
 			case verdict == chaos.Inconclusive:
@@ -64,7 +67,7 @@ func (v *view) holds(l chaos.Limit) (chaos.Verdict, reading) {
 	x := v.metric(l.Metric, l.Class, l.Edge, w, fromDue)
 	kept := func(x reading) bool { return x.value != nil && *x.value >= l.Min && *x.value <= l.Max }
 	switch {
-	case x.value == nil && l.Metric == "amplification" && x.n == 0 && v.ended && len(v.m.due(w)) > 0:
+	case x.value == nil && l.Metric == "amplification" && x.n == 0 && v.untraced(l) == "" && v.ended && len(v.m.due(w)) > 0:
 		// Nobody called over the edge, as behind an open breaker: nothing was amplified.
 		return chaos.Pass, x
 	case x.value == nil:
@@ -75,6 +78,14 @@ func (v *view) holds(l chaos.Limit) (chaos.Verdict, reading) {
 		return chaos.Inconclusive, x
 	}
 	return chaos.Fail, x
+}
+
+// untraced says why the calls that a limit speaks of left no traces.
+func (v *view) untraced(l chaos.Limit) string {
+	if l.Metric != "amplification" {
+		return ""
+	}
+	return v.m.untraced(l.Edge)
 }
 
 // blame names the site of a broken limit, with an example trace: the edge it
@@ -97,6 +108,9 @@ func cause(v *view, site string) string {
 	from, to, edge := strings.Cut(site, "->")
 	if !edge {
 		return "most failed first in " + site
+	}
+	if why := v.m.rec.Plan.Lacks["traces"]; why != "" && from == topology.Loader {
+		return "customers saw it at " + to + "; whose fault it was cannot be told (" + noData("traces", why) + ")"
 	}
 	for _, name := range v.victims() {
 		if to == name {

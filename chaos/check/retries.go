@@ -15,6 +15,7 @@ import (
 var retries = experimentCheck{
 	Check: Check{"retries", "no call is tried more often than its edge allows"},
 	on:    onFacts,
+	needs: "traces",
 	judge: func(v *view) []chaos.Finding {
 		return v.perEdge(func(a *attempts) *chaos.Finding {
 			worst, n := worst(a.excess, func(s collector.Span) int { return s.Attempt })

@@ -35,6 +35,7 @@ const (
 var timeouts = experimentCheck{
 	Check: Check{"timeouts", "no attempt outlives the timeout of its edge while its caller is awake"},
 	on:    onFacts,
+	needs: "traces",
 	judge: func(v *view) []chaos.Finding {
 		life := v.signs()
 		return v.perEdge(func(a *attempts) *chaos.Finding {

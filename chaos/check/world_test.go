@@ -54,6 +54,7 @@ type world struct {
 	spans    []collector.Span
 	final    map[string][]row
 	early    map[string]map[string][]row // by experiment
+	before   map[string][]row            // nil: the system did not run before
 	events   []deploy.Event
 	torn     []string
 	noFinal  bool
@@ -267,6 +268,9 @@ func (w *world) record() *chaos.Record {
 			begun = secondBegun
 		}
 		rec.Audits = append(rec.Audits, chaos.Audit{Name: "0-" + name, Time: moment(begun + auditedAfter), Views: views(of)})
+	}
+	if w.before != nil {
+		rec.Audits = append(rec.Audits, chaos.Audit{Name: chaos.BeforeAudit, Time: moment(-1), Views: views(w.before)})
 	}
 	if !w.noFinal {
 		rec.Audits = append(rec.Audits, chaos.Audit{Name: "final", Time: moment(runEnded), Final: true, Views: views(w.final)})

@@ -196,6 +196,9 @@ func (t *terminal) audit(r chaos.Result) {
 			text += "  " + plain(l.Text)
 		case l.N > 0:
 			text += "  true rate " + bound(l) + " at 95 %"
+			if l.Text != "" {
+				text += ", " + plain(l.Text)
+			}
 		}
 		t.line("  %s %s %s", t.mark(l.Verdict), left(plain(l.Name), width), text)
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 func composeCommand() *cobra.Command {
-	bundled := false
+	bundled, system := false, false
 	c := &cobra.Command{
 		Use:   "compose",
 		Short: "Print a compose file that starts the shop in containers, without Bedlam",
@@ -26,8 +26,11 @@ start it and which variables it knows.`,
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			file := compose.File
-			if bundled {
+			switch {
+			case bundled:
 				file = compose.Bundled
+			case system:
+				file = compose.System
 			}
 			text, err := file(services.Shop())
 			if err != nil {
@@ -38,6 +41,8 @@ start it and which variables it knows.`,
 		},
 	}
 	c.Flags().BoolVar(&bundled, "bundled", false, "print the second file, for machines that cannot fetch PostgreSQL's official image")
+	c.Flags().BoolVar(&system, "system", false, "print the file by which bedlam run --system attaches to those containers")
+	c.MarkFlagsMutuallyExclusive("bundled", "system")
 	c.AddCommand(provisionCommand(), healthCommand(), imageCommand())
 	return c
 }

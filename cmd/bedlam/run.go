@@ -19,13 +19,29 @@ func runCommand(code *int) *cobra.Command {
 		Short: "Run experiments and judge them",
 		Long: `Brings the shop up, sends it customers, runs each experiment and judges the run.
 NAME is an experiment or a suite (see bedlam list experiments), FILE an
-experiment of your own (.yaml). Without any, the default suite runs.`,
+experiment of your own (.yaml). Without any, the default suite runs.
+
+With --system it brings nothing up: it breaks containers that you have started
+yourself, and at the end all that ran run. FILE says which they are, and
+deploy/compose/system.yaml is an example. Only containers that bear the label
+dev.bedlam.chaos=yes are broken; a system with others is refused. They are
+killed, stopped and paused, and started again; there is no relay between them,
+so that experiments on the network are INCONCLUSIVE there.`,
 		Example: `  bedlam run
   bedlam run --seed 7 smoke
   bedlam run recommend-down bank-slow-then-cut-off
-  bedlam run --rate 60 --out /tmp/run1 ./mine.yaml`,
+  bedlam run --rate 60 --out /tmp/run1 ./mine.yaml
+  bedlam run --system deploy/compose/system.yaml catalog-replica-paused`,
 		RunE: func(c *cobra.Command, words []string) error {
 			o.Words = words
+			if f := c.Flags(); o.System != "" {
+				for _, name := range []string{"engine", "shop"} {
+					if f.Changed(name) {
+						return badWord{fmt.Errorf("--%s and --system exclude each other: the system runs already (see %s --help)", name, c.CommandPath())}
+					}
+				}
+				o.Engine = ""
+			}
 			if o.Rate == 0 { // said, not left out
 				return badWord{errors.New("rate 0: want more than 0 journeys a second")}
 			}
@@ -46,6 +62,7 @@ experiment of your own (.yaml). Without any, the default suite runs.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.Engine, "engine", "process", "where the shop runs (see bedlam list engines)")
+	f.StringVar(&o.System, "system", "", "a `FILE` that names running containers, to break those in place of an engine's")
 	f.Uint64Var(&o.Seed, "seed", 1, "decides arrivals, victims and moments")
 	f.Float64Var(&o.Rate, "rate", bedlam.DefaultRate, "journeys a second")
 	f.StringVar(&o.Arrivals, "arrivals", "poisson", "poisson or constant")

@@ -15,6 +15,7 @@ package compose
 import (
 	"fmt"
 
+	"github.com/bedlamlab/bedlam/deploy/attach"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -22,10 +23,10 @@ import (
 const (
 	// LabelService, LabelInstance and LabelZone say which replica a container is.
 	LabelService  = "dev.bedlam.service"
-	LabelInstance = "dev.bedlam.instance"
+	LabelInstance = attach.LabelInstance
 	LabelZone     = "dev.bedlam.zone"
 	// LabelChaos with the value yes is its owner's consent to be broken.
-	LabelChaos = "dev.bedlam.chaos"
+	LabelChaos = attach.LabelChaos
 )
 
 // The environment of [Provision], and what the file's own variables are called.

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/attach"
 	"github.com/bedlamlab/bedlam/deploy/compose"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/services"
@@ -61,7 +62,7 @@ func rendered(t *testing.T, s topology.System) file {
 
 // TestTheCommittedFileIsFresh holds compose.yaml against the topology.
 func TestTheCommittedFileIsFresh(t *testing.T) {
-	for name, render := range map[string]func(topology.System) ([]byte, error){"compose.yaml": compose.File, "bundled.yaml": compose.Bundled} {
+	for name, render := range map[string]func(topology.System) ([]byte, error){"compose.yaml": compose.File, "bundled.yaml": compose.Bundled, "system.yaml": compose.System} {
 		want, err := render(services.Shop())
 		if err != nil {
 			t.Fatal(err)
@@ -72,6 +73,34 @@ func TestTheCommittedFileIsFresh(t *testing.T) {
 		}
 		if diff := cmp.Diff(string(want), string(got)); diff != "" {
 			t.Errorf("%s is not what the topology says; write it again with make compose:\n%s", name, diff)
+		}
+	}
+}
+
+// TestTheSystemIsWhatTheFileStarts reads the file of bedlam run --system as it
+// is read there, and looks for what it names among the containers.
+func TestTheSystemIsWhatTheFileStarts(t *testing.T) {
+	shop := services.Shop()
+	f := rendered(t, shop)
+	s, err := attach.Read("system.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(shop.Edges, s.Edges); diff != "" || len(s.Services) != len(shop.Services) {
+		t.Errorf("the edges are not the shop's: %s", diff)
+	}
+	for _, in := range s.Instances() {
+		c := f.Services[in.Name]
+		if c.Labels[s.Containers.Key()] != in.Name || c.Labels[attach.LabelChaos] != attach.Consent {
+			t.Errorf("%s is not found by its labels %v", in.Name, c.Labels)
+		}
+		if len(c.Ports) > 0 && !strings.HasPrefix(filled(c.Ports[0]), s.Addresses[in.Name]+":") {
+			t.Errorf("%s is said to be at %s, and is published at %v", in.Name, s.Addresses[in.Name], c.Ports)
+		}
+		_, asked := s.Addresses[in.Name]
+		_, audited := s.Stores[in.Service]
+		if !asked && !audited {
+			t.Errorf("%s is nowhere", in.Name)
 		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -14,13 +12,15 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
+
+	"github.com/bedlamlab/bedlam/deploy/attach"
 )
 
 // The labels by which this engine knows what is its own.
 const (
-	runLabel      = "dev.bedlam.run"      // the run that a container, a network, a volume or an unfinished image belongs to
-	instanceLabel = "dev.bedlam.instance" // what a container is in its run
-	imageLabel    = "dev.bedlam.image"    // what a finished image is for: shop, postgres
+	runLabel      = "dev.bedlam.run"     // the run that a container, a network, a volume or an unfinished image belongs to
+	instanceLabel = attach.LabelInstance // what a container is in its run
+	imageLabel    = "dev.bedlam.image"   // what a finished image is for: shop, postgres
 )
 
 var (
@@ -38,71 +38,6 @@ func (d *daemon) start(ctx context.Context, id string) error {
 		return fmt.Errorf("starting container: %w", plain(err))
 	}
 	return nil
-}
-
-// A view is what the daemon says of a container.
-type view struct {
-	ID        string
-	Name      string
-	Instance  string // of its label
-	Image     string // the ID of its image
-	Running   bool   // also when it is paused
-	Paused    bool
-	Created   bool // and never started
-	PID       int  // of its first process on this machine; 0 unless it runs
-	ExitCode  int  // of its last life
-	OOMKilled bool // a process of it was ended for want of memory, lately: see oomKilled
-	Error     string
-	Memory    int64     // its limit in bytes; 0: none
-	Started   time.Time // its last life; zero before the first
-	Finished  time.Time // zero before the first end
-	IP        netip.Addr
-	Published map[int]int // container's port → port of 127.0.0.1, while it runs
-}
-
-// inspect asks the daemon about a container.
-func (d *daemon) inspect(ctx context.Context, id string) (view, error) {
-	got, err := d.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
-	if err != nil {
-		return view{}, fmt.Errorf("inspecting container: %w", plain(err))
-	}
-	c := got.Container
-	v := view{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image, Published: map[int]int{}}
-	if c.Config != nil {
-		v.Instance = c.Config.Labels[instanceLabel]
-	}
-	if c.HostConfig != nil {
-		v.Memory = c.HostConfig.Memory
-	}
-	if st := c.State; st != nil {
-		v.Running, v.Paused, v.Created, v.PID = st.Running, st.Paused, st.Status == container.StateCreated, st.Pid
-		v.ExitCode, v.OOMKilled, v.Error = st.ExitCode, st.OOMKilled, st.Error
-		v.Started, v.Finished = moment(st.StartedAt), moment(st.FinishedAt)
-	}
-	if n := c.NetworkSettings; n != nil {
-		for _, e := range n.Networks {
-			if e != nil && e.IPAddress.IsValid() {
-				v.IP = e.IPAddress
-			}
-		}
-		for port, bound := range n.Ports {
-			for _, b := range bound {
-				if at, err := strconv.Atoi(b.HostPort); err == nil && b.HostIP.Is4() {
-					v.Published[int(port.Num())] = at
-				}
-			}
-		}
-	}
-	return v, nil
-}
-
-// moment reads a time of the daemon's; what has not happened is year 1.
-func moment(text string) time.Time {
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil || t.Year() <= 1 {
-		return time.Time{}
-	}
-	return t
 }
 
 // containers returns the IDs of the run's containers by instance, in whatever
@@ -129,8 +64,14 @@ func of(run string) client.Filters { return client.Filters{}.Add("label", runLab
 // processes, also of a paused one, and then kill returns when they are gone. A
 // container that does not run is errGone.
 func (d *daemon) kill(ctx context.Context, id string, sig syscall.Signal) error {
-	if _, err := d.api.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: unix.SignalName(sig)}); err != nil {
-		return fmt.Errorf("sending %s: %w", unix.SignalName(sig), plain(err))
+	return d.signal(ctx, id, unix.SignalName(sig))
+}
+
+// signal is kill for a signal as a container's owner writes it: a name or a
+// number.
+func (d *daemon) signal(ctx context.Context, id, sig string) error {
+	if _, err := d.api.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: sig}); err != nil {
+		return fmt.Errorf("sending %s: %w", sig, plain(err))
 	}
 	return nil
 }

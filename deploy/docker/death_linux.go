@@ -8,21 +8,22 @@ import (
 
 // death returns a channel that is closed when the process of this machine has
 // died; nil if there is none, or the kernel does not tell (pidfd_open(2)).
-func death(pid int) <-chan struct{} {
+// Nobody waits for it any more once forget has been called.
+func death(pid int) (died <-chan struct{}, forget func()) {
 	if pid <= 0 {
-		return nil
+		return nil, func() {}
 	}
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
 	if err != nil {
-		return nil
+		return nil, func() {}
 	}
 	f := os.NewFile(uintptr(fd), "pidfd")
 	conn, err := f.SyscallConn()
 	if err != nil {
 		f.Close()
-		return nil
+		return nil, func() {}
 	}
-	died := make(chan struct{})
+	seen := make(chan struct{})
 	go func() {
 		defer f.Close()
 		err := conn.Read(func(fd uintptr) bool {
@@ -30,8 +31,8 @@ func death(pid int) <-chan struct{} {
 			return n > 0
 		})
 		if err == nil {
-			close(died)
+			close(seen)
 		}
 	}()
-	return died
+	return seen, func() { f.Close() }
 }

@@ -3,4 +3,4 @@
 package docker
 
 // death is told by the daemon alone here.
-func death(int) <-chan struct{} { return nil }
+func death(int) (died <-chan struct{}, forget func()) { return nil, func() {} }

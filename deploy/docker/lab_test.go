@@ -3,6 +3,7 @@ package docker
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"os"
@@ -76,7 +77,12 @@ var actor = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		dir = os.TempDir()
 	}
-	path := filepath.Join(dir, "bedlam-docker-test", "actor")
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	// Another checkout's actor is another one.
+	path := filepath.Join(dir, "bedlam-docker-test", fmt.Sprintf("actor-%x", sha256.Sum256([]byte(here))))
 	own := fmt.Sprintf("%s-%d", path, os.Getpid()) // several test binaries may build it at once
 	build := exec.Command("go", "build", "-o", own, "./testdata/actor")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -24,7 +24,7 @@ type life struct {
 	ended     chan struct{}   // closed when the daemon says so
 	why       error           // read it after ended
 	heard     chan struct{}   // closed when its output has come to its end
-	deafen    func()          // ends that
+	deafen    func()          // nobody listens to any of these any more
 	exhausted func() bool     // exhaust has been at work on it
 }
 
@@ -32,9 +32,10 @@ type life struct {
 // its end.
 func (d *daemon) attend(v view, began time.Time, log *os.File, exhausted func() bool) *life {
 	l := &life{daemon: d, container: v.ID, id: supervise.Identity{PID: v.PID, Start: uint64(v.Started.UnixNano())},
-		died: death(v.PID), ended: make(chan struct{}), heard: make(chan struct{}), exhausted: exhausted}
-	var hear context.Context
-	hear, l.deafen = context.WithCancel(context.Background())
+		ended: make(chan struct{}), heard: make(chan struct{}), exhausted: exhausted}
+	hear, cancel := context.WithCancel(context.Background())
+	died, forget := death(v.PID)
+	l.died, l.deafen = died, func() { cancel(); forget() }
 	go func() {
 		defer close(l.heard)
 		if err := d.follow(hear, l.container, began, log); err != nil {
@@ -43,17 +44,19 @@ func (d *daemon) attend(v view, began time.Time, log *os.File, exhausted func() 
 	}()
 	go func() {
 		defer close(l.ended)
-		l.why = l.end()
+		l.why = l.end(hear)
 	}()
 	return l
 }
 
-// end waits for the daemon's word. A daemon that does not answer is asked
-// again: its silence is no sign of the container's end.
-func (l *life) end() error {
+// end waits for the daemon's word, as long as ctx lasts. A daemon that does not
+// answer is asked again: its silence is no sign of the container's end.
+func (l *life) end(ctx context.Context) error {
 	for {
-		e, err := l.daemon.wait(context.Background(), l.container)
+		e, err := l.daemon.wait(ctx, l.container)
 		switch {
+		case ctx.Err() != nil:
+			return errors.New("nobody waits for its end any more")
 		case errors.Is(err, errUnknown):
 			return errors.New("its container was removed")
 		case err == nil:

@@ -25,7 +25,12 @@ func (m *machine) container(instance string) string {
 
 // Look implements [supervise.Machine].
 func (m *machine) Look(ctx context.Context, instance string) (deploy.Phase, int, error) {
-	v, err := m.daemon.inspect(ctx, m.container(instance))
+	return m.daemon.look(ctx, m.container(instance))
+}
+
+// look reads a container's phase back.
+func (d *daemon) look(ctx context.Context, id string) (deploy.Phase, int, error) {
+	v, err := d.inspect(ctx, id)
 	switch {
 	case errors.Is(err, errUnknown):
 		return deploy.Down, 0, nil

@@ -166,14 +166,15 @@ func (d *daemon) clear(ctx context.Context, l leftovers) error {
 	)
 }
 
-// each removes several things at once. What is gone already is no error.
-func each(things []string, remove func(string) error) error {
+// each does something to several things at once, mostly removing them. What is
+// gone already is no error.
+func each(things []string, do func(string) error) error {
 	var g errgroup.Group
 	g.SetLimit(atOnce)
 	errs := make([]error, len(things))
 	for i, thing := range things {
 		g.Go(func() error {
-			if err := remove(thing); err != nil && !errdefs.IsNotFound(err) {
+			if err := do(thing); err != nil && !errdefs.IsNotFound(err) {
 				errs[i] = err
 			}
 			return nil

@@ -34,6 +34,12 @@ type Machine interface {
 	deploy.Pauser
 }
 
+// An Asker is a machine that knows by itself how an instance is asked for its
+// health: nil if it wants requests.
+type Asker interface {
+	Healthy(ctx context.Context, instance string) error
+}
+
 // A Base has the powers over a run's instances, whoever started them. It reads
 // everything it needs from the scratch folder and the machine.
 type Base struct {
@@ -78,14 +84,14 @@ func (b *Base) DSN(store, role string) (string, error) {
 
 // known returns an error unless there is such an instance.
 func (b *Base) known(instance string) error {
-	if _, ok := b.desc.Layout.Own[instance]; !ok && instance != Relay {
+	if _, ok := b.desc.Layout.Own[instance]; !ok && !(instance == Relay && b.desc.relayed()) {
 		return fmt.Errorf("unknown instance %q", instance)
 	}
 	return nil
 }
 
 // Inspect implements [deploy.Inspector]. A running instance is asked for its
-// health, for at most a second.
+// health, for at most a second (a guest for longer, see [Asker]).
 func (b *Base) Inspect(ctx context.Context, instance string) (deploy.State, error) {
 	fail := func(err error) error { return fmt.Errorf("inspecting %s: %w", instance, err) }
 	if err := b.known(instance); err != nil {
@@ -122,6 +128,9 @@ func (b *Base) Lacks(power string) string {
 }
 
 func (b *Base) checkup(instance string) (checkup, error) {
+	if m, ok := b.machine.(Asker); ok {
+		return checkup{close: func() {}, most: guestTime, ask: func(ctx context.Context) error { return m.Healthy(ctx, instance) }}, nil
+	}
 	if instance == Relay {
 		return checkup{close: func() {}, ask: func(ctx context.Context) error {
 			_, err := b.network.Rules(ctx)

@@ -18,7 +18,7 @@ const (
 
 // Down implements [deploy.System]: it asks, for at most three seconds, then it
 // ends what is left, and empties the scratch folder. When ctx is done it does
-// not ask any longer. It is idempotent.
+// not ask any longer. Guests it only lets go of. It is idempotent.
 func (s *System) Down(ctx context.Context) error {
 	if err := s.end(ctx, drainTime); err != nil {
 		return fmt.Errorf("taking %s down: %w", s.desc.Topology.Name, err)
@@ -41,12 +41,14 @@ func (s *System) finish(ctx context.Context, drain time.Duration) error {
 			stores = append(stores, u)
 		}
 	}
-	if drain > 0 {
+	if drain > 0 && !s.outfit.Guests {
 		ask(ctx, services, syscall.SIGTERM, drain)
 		// SIGQUIT is PostgreSQL's immediate shutdown, without the checkpoint
 		// of data that is about to be removed.
 		ask(ctx, stores, syscall.SIGQUIT, leaveTime)
-		ask(ctx, []*unit{s.relay}, syscall.SIGTERM, leaveTime)
+		if s.relay != nil {
+			ask(ctx, []*unit{s.relay}, syscall.SIGTERM, leaveTime)
+		}
 	}
 	firm, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.outfit.EndTime)
 	defer cancel()
@@ -56,7 +58,9 @@ func (s *System) finish(ctx context.Context, drain time.Duration) error {
 		ending.Go(func() { errs[i] = u.leave(firm) })
 	}
 	ending.Wait()
-	errs = append(errs, s.relay.leave(firm)) // to the last it is told who is down
+	if s.relay != nil {
+		errs = append(errs, s.relay.leave(firm)) // to the last it is told who is down
+	}
 	errs = append(errs, s.outfit.Clear(firm))
 	s.disown()
 	return errors.Join(errs...)

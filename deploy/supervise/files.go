@@ -25,15 +25,25 @@ type Description struct {
 	Layout   Layout                      `json:"layout"`
 	Token    string                      `json:"token"` // of the relay's control port
 	Stores   map[string]postgres.Options `json:"stores"`
+	// Guests are the instances that somebody else made, by the name under which
+	// the engine finds them for good: a container's ID.
+	Guests map[string]string `json:"guests,omitempty"`
 }
 
-// Names returns the name of everything that runs: the instances and the relay.
+// relayed reports whether there is a relay.
+func (d Description) relayed() bool { return d.Layout.Control != "" }
+
+// Names returns the name of everything that runs: the instances and the relay,
+// if there is one.
 func (d Description) Names() []string {
 	var all []string
 	for _, in := range d.Topology.Instances() {
 		all = append(all, in.Name)
 	}
-	return append(all, Relay)
+	if d.relayed() {
+		all = append(all, Relay)
+	}
+	return all
 }
 
 // Gentle returns the signal that asks an instance to end.

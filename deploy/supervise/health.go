@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -26,15 +27,21 @@ const askEvery = 15 * time.Millisecond
 // to answer, so that a busy machine does not make it look ill.
 const askTime = time.Second
 
+// guestTime bounds one question to a guest, which may start a program in a
+// container for it: Docker gives such a program thirty seconds unless told
+// otherwise, and a fault is lifted within twenty.
+const guestTime = 5 * time.Second
+
 // A checkup asks one instance for its health, past every relay.
 type checkup struct {
 	ask   func(context.Context) error // nil: it is ready for work
 	close func()
+	most  time.Duration // for one answer; 0: askTime
 }
 
-// once asks once, within askTime.
+// once asks once.
 func (c checkup) once(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.most, askTime))
 	defer cancel()
 	return c.ask(ctx)
 }

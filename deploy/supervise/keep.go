@@ -39,7 +39,11 @@ func (u *unit) keep(ctx context.Context) {
 		var readyFor time.Duration
 		gone := time.Now()
 		if err == nil {
-			u.tell("started", u.name, fmt.Sprintf("start %d, pid %d", l.start, l.id.PID))
+			kind := "started"
+			if f, ok := l.Life.(interface{ Found() bool }); ok && f.Found() {
+				kind = "found" // it lived before we came, or somebody was quicker
+			}
+			u.tell(kind, u.name, fmt.Sprintf("start %d, pid %d", l.start, l.id.PID))
 			readyFor, err = u.attend(ctx, l)
 			gone = l.left
 		}
@@ -124,7 +128,7 @@ func (u *unit) attend(ctx context.Context, l *span) (readyFor time.Duration, why
 
 // welcome waits until u accepts connections, says so, and until it is healthy.
 func (u *unit) welcome(ctx context.Context) error {
-	for !accepts(ctx, u.address) {
+	for u.address != "" && !accepts(ctx, u.address) {
 		if err := Sleep(ctx, askEvery); err != nil {
 			return err
 		}

@@ -12,9 +12,9 @@ const Relay = "relay"
 // A Layout says who listens where. It stays the same for the whole run,
 // whatever is restarted.
 type Layout struct {
-	Own     map[string]string `json:"own"`     // an instance's own address
+	Own     map[string]string `json:"own"`     // an instance's own address; empty for a guest whose address nobody knows
 	Links   map[string]string `json:"links"`   // the relay's listener for "from->to"
-	Control string            `json:"control"` // the relay's control port, as this process reaches it
+	Control string            `json:"control"` // the relay's control port, as this process reaches it; empty: there is no relay
 }
 
 // Address returns where caller reaches callee; with an empty caller, the
@@ -23,6 +23,9 @@ func (l Layout) Address(caller, callee string) (string, error) {
 	own, ok := l.Own[callee]
 	if !ok {
 		return "", fmt.Errorf("unknown instance %q", callee)
+	}
+	if own == "" {
+		return "", fmt.Errorf("nobody has said where %s can be reached", callee)
 	}
 	if caller == "" {
 		return own, nil

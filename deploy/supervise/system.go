@@ -20,7 +20,10 @@ type Outfit struct {
 	Machine Machine
 	Service func(in topology.Instance, told Told) Body
 	Store   func(in topology.Instance, o postgres.Options) Body
-	Relay   func(told Told) Body
+	Relay   func(told Told) Body // nil: there is none
+	// Guests says that the instances were there before and stay: Down asks
+	// nobody to end, and Clear puts right what is down or frozen.
+	Guests bool
 	// Provision makes a fresh store what o says; nil if it does so itself.
 	Provision func(ctx context.Context, o postgres.Options) error
 	// Clear ends and removes what is left when every keeper has gone.
@@ -40,7 +43,7 @@ type System struct {
 	plan   deploy.Plan
 	outfit Outfit
 
-	relay    *unit
+	relay    *unit   // nil: there is none
 	units    []*unit // the instances, in the topology's order
 	needs    map[*unit]*unit
 	hopeless chan hopeless
@@ -69,7 +72,9 @@ func New(f Files, d Description, p deploy.Plan, o Outfit) *System {
 	s := &System{Base: NewBase(f, d, o.Machine), plan: p, outfit: o, disown: func() {},
 		needs: map[*unit]*unit{}, hopeless: make(chan hopeless, 1), up: map[string]bool{}}
 	s.life, s.stop = context.WithCancel(context.Background())
-	s.relay = s.relayUnit()
+	if o.Relay != nil {
+		s.relay = s.relayUnit()
+	}
 	stores := map[string]*unit{}
 	for _, in := range d.Topology.Instances() {
 		v, _ := d.Topology.Service(in.Service)
@@ -101,7 +106,12 @@ func (s *System) unit(name, address string) *unit {
 		first: firstPause, endTime: s.outfit.EndTime, files: s.Files, tell: s.tell,
 		wake: make(chan struct{}, 1), born: make(chan struct{}), ended: make(chan struct{}),
 	}
-	u.opened = func(ctx context.Context, up bool) { s.opened(ctx, name, up) }
+	if s.outfit.Guests {
+		u.address = "" // to ask for its health is enough, and the machine knows how
+	}
+	if s.outfit.Relay != nil {
+		u.opened = func(ctx context.Context, up bool) { s.opened(ctx, name, up) }
+	}
 	u.despair = func(err error) {
 		select {
 		case s.hopeless <- hopeless{u, err}:

@@ -19,7 +19,9 @@ type Body interface {
 	Start(ctx context.Context, log *os.File) (Life, error)
 }
 
-// A Life is one life of a unit, from its start to its end.
+// A Life is one life of a unit, from its start to its end. That of a guest is
+// not ours to end: Ask does nothing, and End lets go of it, after which Wait
+// returns.
 type Life interface {
 	Identity() Identity
 	// Wait returns when nobody answers any more, which End may still have to
@@ -38,7 +40,7 @@ type Life interface {
 // A unit is one thing that runs: an instance of the topology, or the relay.
 type unit struct {
 	name    string
-	address string // its own
+	address string // its own; empty: whether it accepts connections is not asked
 	log     string // path of its log file
 	body    Body
 	// equip is called once in a run, when it first accepts connections; may be nil.

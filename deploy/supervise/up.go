@@ -109,19 +109,23 @@ func (s *System) Start(ctx context.Context) error {
 }
 
 func (s *System) start(ctx context.Context) error {
-	s.progress("starting " + s.desc.Topology.Name)
+	if !s.outfit.Guests {
+		s.progress("starting " + s.desc.Topology.Name)
+	}
 	disown, err := s.own()
 	if err != nil {
 		return err
 	}
 	s.disown = disown
-	go s.beat()
-	// The relay first, and told that everybody is down, so that callers see
-	// refused connections and not half-open ones while their callees start.
-	s.relay.kept = true
-	go s.relay.keep(s.life)
-	if err := s.await(ctx, s.relay); err != nil {
-		return err
+	if s.relay != nil {
+		go s.beat()
+		// The relay first, and told that everybody is down, so that callers see
+		// refused connections and not half-open ones while their callees start.
+		s.relay.kept = true
+		go s.relay.keep(s.life)
+		if err := s.await(ctx, s.relay); err != nil {
+			return err
+		}
 	}
 	began := time.Now()
 	for _, u := range s.units {

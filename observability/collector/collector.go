@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type Options struct {
 	// none of them can starve the spans. The frame that reaches a limit is
 	// still written.
 	Limit   int64
+	Listen  string       // host:port to receive at; empty: a free port of 127.0.0.1
 	Forward Forward      // where else to send everything; see [ForwardFromEnv]
 	Log     *slog.Logger // nil: nothing is logged
 }
@@ -92,7 +94,7 @@ func Start(ctx context.Context, o Options) (*Collector, error) {
 		c.files[s.signal] = f
 	}
 	var listen net.ListenConfig
-	l, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
+	l, err := listen.Listen(ctx, "tcp", cmp.Or(o.Listen, "127.0.0.1:0"))
 	if err != nil {
 		c.abandon()
 		return nil, fmt.Errorf("starting the collector: %w", err)

@@ -55,7 +55,7 @@ func dial() (*daemon, error) {
 func (d *daemon) stand(program, name string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*askTime)
 	defer cancel()
-	image, err := packed(program)
+	image, err := Image(program)
 	if err != nil {
 		return err
 	}
@@ -90,8 +90,9 @@ func (d *daemon) stand(program, name string) error {
 	return nil
 }
 
-// packed is an image's file system with nothing but a program.
-func packed(program string) (*bytes.Buffer, error) {
+// Image is the file system of an image with nothing but a static program,
+// /program, in the form that Docker imports.
+func Image(program string) (*bytes.Buffer, error) {
 	b, err := os.ReadFile(program)
 	if err != nil {
 		return nil, err

@@ -45,6 +45,8 @@ func act(verb string, words []string) error {
 		return err
 	case "live": // until SIGTERM, and echo on a port if there is one
 		return live(words)
+	case "web": // on an address, until SIGTERM
+		return web(words[0])
 	case "say": // to both outputs
 		fmt.Println("out: " + words[0])
 		fmt.Fprintln(os.Stderr, "err: "+words[0])
