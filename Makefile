@@ -36,11 +36,12 @@ up: build ## start the shop and its customers, until Ctrl-C  [ENGINE=process]
 	@bin/bedlam up --engine $(ENGINE)
 
 .PHONY: test
+# Three packages at a time: half of their time they wait, for restarts, leases and daemons.
 test: build ## run all tests (under 12 minutes on 2 cores)
 	@export GOFLAGS="$$(go env GOFLAGS) -buildvcs=false"; race=-race; \
 	$(HASCC) || { race=; echo "cgo has no working C compiler here: testing without the race detector"; }; \
 	pg=$$(bin/bedlam postgres) && export PATH="$$PATH:$$pg" || echo "no PostgreSQL: the tests that need one are skipped"; \
-	set -x; go test $$race -shuffle=on ./...
+	set -x; go test $$race -p 3 -shuffle=on ./...
 
 .PHONY: image
 image: build ## build the container image of the shop  [BEDLAM_IMAGE=bedlam:local]
@@ -89,6 +90,10 @@ verify-sample: build ## one seed of each of verify-verdict's subjects (about 8 m
 .PHONY: verify-heal
 verify-heal: build ## fifty runs, interrupted or killed at seeded moments: nothing is left (about 15 minutes; goes on where it was)
 	@bin/bedlam verify heal --moments 50
+
+.PHONY: verify-heal-docker
+verify-heal-docker: build ## the same for thirty runs in containers (about 15 minutes; wants Docker)
+	@bin/bedlam verify heal --engine docker --moments 30
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, go.mod tidy, contracts
