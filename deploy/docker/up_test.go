@@ -178,7 +178,11 @@ func TestNothingOfOursStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.(deploy.Killer).Kill(within(t), "back-1"); err != nil {
+	k, err := deploy.Power[deploy.Killer](s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Kill(within(t), "back-1"); err != nil {
 		t.Error(err)
 	}
 	if err := s.Down(within(t)); err != nil {
