@@ -76,9 +76,15 @@ func (l links) crosses(s collector.Span) bool {
 // Met reports a failed call over one of the links.
 func (l links) Met(s collector.Span) bool { return s.Error && l.crosses(s) }
 
-// ping asks for one answer over the i-th link, within limit.
+// ping asks for one answer over a link, within limit.
 func (l links) ping(ctx context.Context, s deploy.System, link topology.Link, limit time.Duration) (time.Duration, error) {
-	address, err := s.Address(link.From, link.To)
+	return l.pingFrom(ctx, s, link.From, link, limit)
+}
+
+// pingFrom is ping for a caller of one's own; an empty one asks the link's
+// callee past every relay.
+func (l links) pingFrom(ctx context.Context, s deploy.System, caller string, link topology.Link, limit time.Duration) (time.Duration, error) {
+	address, err := s.Address(caller, link.To)
 	if err != nil {
 		return 0, err
 	}
@@ -135,6 +141,10 @@ func (l links) silence(ctx context.Context, s deploy.System, kind func(error) bo
 			return fmt.Errorf("answered after %s", round(took))
 		case !kind(err):
 			return fmt.Errorf("not silent: %w", err)
+		}
+		// Or it is the callee that is silent, or the machine.
+		if _, err := l.pingFrom(ctx, s, "", link, patience); err != nil {
+			return fmt.Errorf("past the relay there is no answer either: that the link is silent cannot be told: %w", err)
 		}
 		return nil
 	})

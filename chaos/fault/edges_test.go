@@ -97,8 +97,10 @@ func TestEdgeProbes(t *testing.T) {
 	}{
 		{"slow as asked", "latency", slow, late, true, true},
 		{"not slow at all", "latency", `{"delay":{"latency":"1m"}}`, answers, true, false},
+		{"slow all over", "latency", slow, late, true, false},
 		{"still slow", "latency", slow, late, false, false},
 		{"silent as asked", "partition", "", keepsSilent, true, true},
+		{"silent all over", "partition", "", keepsSilent, true, false},
 		{"not silent", "partition", "", answers, true, false},
 		{"reset is not silence", "partition", "", resets, true, false},
 		{"answers again", "partition", "", answers, false, true},
@@ -124,6 +126,9 @@ func TestEdgeProbes(t *testing.T) {
 		t.Run(c.action+"/"+c.name, func(t *testing.T) {
 			s := newFake()
 			s.address = listen(t, c.serve)
+			if !strings.HasSuffix(c.name, "all over") { // past the relay nothing is wrong
+				s.own = listen(t, answers)
+			}
 			saw, err := onEdge(t, c.action, c.args, "").(chaos.Prober).Probe(t.Context(), s, c.injected)
 			if (err == nil) != c.ok {
 				t.Errorf("saw %q, %v", saw, err)

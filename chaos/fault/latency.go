@@ -74,19 +74,30 @@ func (f *latency) floor() time.Duration {
 	return f.Delay.Latency.D() / 2
 }
 
-// Probe wants every link's answer to take at least the latency asked for;
-// after the lift, less.
+// Probe wants every link's answer to take at least the latency asked for, and
+// that of the same callee past the relay less than half of it, or it was not
+// the link that was slow; after the lift, less.
 func (f *latency) Probe(ctx context.Context, s deploy.System, injected bool) (string, error) {
 	quickest, slowest := time.Duration(1<<62), time.Duration(0)
+	// Set-up and both ways may each be late by the largest draw; a second is
+	// for the machine.
+	limit := 4*(f.Delay.Latency+f.Delay.Jitter).D() + time.Second
 	for _, link := range f.rule.Links {
-		// Set-up and both ways may each be late by the largest draw; a second
-		// is for the machine.
-		took, err := f.ping(ctx, s, link, 4*(f.Delay.Latency+f.Delay.Jitter).D()+time.Second)
+		took, err := f.ping(ctx, s, link, limit)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", link, err)
 		}
 		if injected && took < f.floor() {
 			return "", fmt.Errorf("%s answered after %s", link, round(took))
+		}
+		if injected {
+			direct, err := f.pingFrom(ctx, s, "", link, limit)
+			if err != nil {
+				return "", fmt.Errorf("%s, past the relay: %w", link, err)
+			}
+			if direct >= f.floor()/2 {
+				return "", fmt.Errorf("%s answered after %s, but past the relay after %s: that the link is slow cannot be told", link, round(took), round(direct))
+			}
 		}
 		if !injected && took >= f.floor() {
 			return "", fmt.Errorf("%s still takes %s", link, round(took))

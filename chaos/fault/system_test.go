@@ -29,13 +29,17 @@ func shop() topology.System {
 	}}
 }
 
-// A bare system has an address for each link, and no power.
-type bare struct{ address string }
+// A bare system has an address for each link, another one past the relays,
+// and no power.
+type bare struct{ address, own string }
 
 func (b *bare) Topology() topology.System { return shop() }
 func (b *bare) Address(caller, callee string) (string, error) {
 	if b.address == "" {
 		return "", fmt.Errorf("nobody is at %s", callee)
+	}
+	if caller == "" && b.own != "" {
+		return b.own, nil
 	}
 	return b.address, nil
 }

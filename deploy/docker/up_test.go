@@ -178,11 +178,11 @@ func TestNothingOfOursStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := deploy.Power[deploy.Killer](s)
+	killer, err := deploy.Power[deploy.Killer](s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Kill(within(t), "back-1"); err != nil {
+	if err := killer.Kill(within(t), "back-1"); err != nil {
 		t.Error(err)
 	}
 	if err := s.Down(within(t)); err != nil {
