@@ -89,7 +89,7 @@ func (e *Attached) Up(ctx context.Context, p deploy.Plan) (deploy.System, error)
 	clear := func(ctx context.Context) error {
 		defer d.close()
 		defer claimed.release()
-		return errors.Join(g.restoreAll(ctx), f.Empty(false))
+		return errors.Join(g.restoreAll(ctx, 1), f.Empty(false))
 	}
 	if err := f.Make(desc); err != nil {
 		return nil, fail(errors.Join(err, clear(ctx)))
@@ -174,7 +174,7 @@ func (e *Attached) Attach(ctx context.Context, scratch string) (deploy.System, e
 	g := &guests{daemon: d, desc: desc}
 	s := supervise.Attach(f, desc, g, func(ctx context.Context) error {
 		defer d.close()
-		return errors.Join(g.restoreAll(ctx), f.Empty(false))
+		return errors.Join(g.restoreAll(ctx, 1), f.Empty(false))
 	})
 	return &orphans{s.(guestPowers), g}, nil
 }
@@ -195,7 +195,8 @@ func (o *orphans) Release(ctx context.Context, instance string) error {
 }
 
 // Sweep implements [deploy.Engine]: it puts right the containers that the
-// scratch folder names, and removes that folder and nothing else.
+// scratch folder names, and removes that folder and nothing else. It looks
+// twice: what a killed process asked for may be done after its death.
 func (e *Attached) Sweep(ctx context.Context, run, scratch string) error {
 	fail := func(err error) error { return fmt.Errorf("sweeping run %s: %w", run, err) }
 	f, desc, err := supervise.ToSweep(run, scratch, guestSchema)
@@ -211,7 +212,7 @@ func (e *Attached) Sweep(ctx context.Context, run, scratch string) error {
 	}
 	defer d.close()
 	g := &guests{daemon: d, desc: desc}
-	if err := g.restoreAll(ctx); err != nil {
+	if err := g.restoreAll(ctx, 2); err != nil {
 		return fail(err)
 	}
 	if err := f.Empty(true); err != nil {

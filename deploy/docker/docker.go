@@ -15,6 +15,10 @@
 //
 // Everything of a run carries the label dev.bedlam.run, which is how
 // [Engine.Sweep] finds it all whatever happened to the scratch folder.
+//
+// [NewAttached] gives the engine for containers that somebody else has started.
+// They bear no such label; its scratch folder says which they are, and the
+// label of their owner's consent is read back before each of them is touched.
 package docker
 
 import (

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
@@ -89,13 +90,19 @@ func (g *guests) Resume(ctx context.Context, instance string) error {
 // it runs is started again, until ctx is done: what it needs may not be there
 // yet.
 func (g *guests) restore(ctx context.Context, instance string) error {
-	for pause := glance; ; {
+	_, err := g.right(ctx, instance)
+	return err
+}
+
+// right is restore, and reports whether there was anything to do.
+func (g *guests) right(ctx context.Context, instance string) (did bool, err error) {
+	for pause := glance; ; did = true {
 		v, err := g.consented(ctx, instance)
 		switch {
 		case errors.Is(err, errUnknown):
-			return nil
+			return did, nil
 		case err == nil && v.Running && !v.Paused:
-			return nil
+			return did, nil
 		case err == nil && v.Paused:
 			err = g.daemon.unpause(ctx, v.ID)
 		case err == nil && !v.Restart:
@@ -105,15 +112,40 @@ func (g *guests) restore(ctx context.Context, instance string) error {
 			err = supervise.Sleep(ctx, pause)
 		}
 		if err != nil {
-			return fmt.Errorf("putting %s right: %w", instance, err)
+			return did, fmt.Errorf("putting %s right: %w", instance, err)
 		}
 		pause = min(2*pause, time.Second)
 	}
 }
 
-// restoreAll puts all of them right, also after an error.
-func (g *guests) restoreAll(ctx context.Context) error {
-	return each(slices.Sorted(maps.Keys(g.desc.Guests)), func(instance string) error { return g.restore(ctx, instance) })
+// restoreAll puts all of them right, also after an error. Looks, one after the
+// other with a pause between, must have found nothing to do: one is enough if
+// nothing was asked of the daemon that may still be done.
+func (g *guests) restoreAll(ctx context.Context, looks int) error {
+	for quietly := 0; ; {
+		var did atomic.Bool
+		err := each(slices.Sorted(maps.Keys(g.desc.Guests)), func(instance string) error {
+			acted, err := g.right(ctx, instance)
+			if acted {
+				did.Store(true)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if quietly++; did.Load() {
+			quietly = 0
+		}
+		if quietly >= looks {
+			return nil
+		}
+		if looks > 1 {
+			if err := supervise.Sleep(ctx, quiet); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // Healthy implements [supervise.Asker]: at the address that the file names,
