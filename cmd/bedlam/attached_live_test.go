@@ -244,7 +244,14 @@ func TestAttachedIsHealed(t *testing.T) {
 			var said bytes.Buffer
 			cmd.Stderr = &said
 			w.must(cmd.Start())
-			w.until("it is harmed\n"+said.String(), func() bool { return c.is(w.state("back-1")) })
+			t.Cleanup(func() {
+				cmd.Process.Kill()
+				cmd.Wait()
+				if t.Failed() {
+					t.Log(said.String())
+				}
+			})
+			w.until("it is harmed", func() bool { return c.is(w.state("back-1")) })
 			if !c.guard {
 				marks, err := filepath.Glob(filepath.Join(w.dir, "state", "runs", "*.guard"))
 				if err != nil || len(marks) != 1 {
