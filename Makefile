@@ -41,7 +41,7 @@ test: build ## run all tests (under 12 minutes on 2 cores)
 	@export GOFLAGS="$$(go env GOFLAGS) -buildvcs=false"; race=-race; \
 	$(HASCC) || { race=; echo "cgo has no working C compiler here: testing without the race detector"; }; \
 	pg=$$(bin/bedlam postgres) && export PATH="$$PATH:$$pg" || echo "no PostgreSQL: the tests that need one are skipped"; \
-	set -x; go test $$race -p 3 -shuffle=on ./...
+	set -x; go test $$race -p 3 -timeout 20m -shuffle=on ./...
 
 .PHONY: image
 image: build ## build the container image of the shop  [BEDLAM_IMAGE=bedlam:local]
