@@ -103,6 +103,14 @@ func (l *lab) actor() string {
 var shared sync.Map
 
 func TestMain(m *testing.M) {
+	// One that enginetest has executed again begins while another lies dead, to
+	// be looked at.
+	if d, err := connect(context.Background()); err == nil && os.Getenv("BEDLAM_ENGINETEST_ECHO") == "" {
+		if err := sweepDead(context.Background(), d); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		d.close()
+	}
 	code := m.Run()
 	if d, err := connect(context.Background()); err == nil {
 		shared.Range(func(ref, _ any) bool { // not by force: another test binary's containers keep it
