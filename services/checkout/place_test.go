@@ -82,6 +82,26 @@ func TestPendingWhileItLasts(t *testing.T) {
 	s.check([]purchase{p}, nil)
 }
 
+// TestNoOrderIsNoAnswer has orders away for longer than a customer waits: whoever
+// is told of an order must be able to read it.
+func TestNoOrderIsNoAnswer(t *testing.T) {
+	s := newShop(t, quick)
+	client := s.run(1)
+	p := purchase{key: "early", want: "completed"}
+	s.world.fillCart(p.key)
+	s.world.harm(p.key, "create", fails, always)
+	if got, err := client.Place(t.Context(), p.request()); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("got %v, %v, want DEADLINE_EXCEEDED, for there is no order yet", got, err)
+	}
+	s.world.heal(p.key, "create")
+	s.awaitEnds(1)
+	got, err := client.Place(t.Context(), p.request())
+	if err != nil || got.GetState() != "PAID" {
+		t.Errorf("asked again with the same key: %v, %v, want PAID", got, err)
+	}
+	s.check([]purchase{p}, nil)
+}
+
 func TestWhatCannotBeBought(t *testing.T) {
 	s := newShop(t, quick)
 	client := s.run(1)

@@ -35,7 +35,7 @@ type server struct {
 // Place implements [checkoutpb.CheckoutServer].
 //
 //   - INVALID_ARGUMENT: a field is wrong, or the key stands for another checkout.
-//   - RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED: no saga was begun, as
+//   - RESOURCE_EXHAUSTED, UNAVAILABLE, DEADLINE_EXCEEDED: there is no order, as
 //     far as this replica knows; the same key may be tried again in any case.
 func (s *server) Place(ctx context.Context, r *checkoutpb.PlaceRequest) (*checkoutpb.Placed, error) {
 	until := time.Now().Add(answerLimit)
@@ -58,7 +58,7 @@ func (s *server) Place(ctx context.Context, r *checkoutpb.PlaceRequest) (*checko
 	}
 	limit, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	return s.driver.await(limit, found), nil
+	return s.driver.await(limit, found)
 }
 
 // begin reads and prices the cart, writes the saga and starts it. Until the
@@ -103,13 +103,14 @@ func (d *driver) another(ctx context.Context, key string) (*saga, error) {
 }
 
 // await waits for the customer's answer until ctx is done; then the answer is
-// that the saga goes on.
-func (d *driver) await(ctx context.Context, s *saga) *checkoutpb.Placed {
+// that the saga goes on, if its order can be read by then, for that is what the
+// answer says.
+func (d *driver) await(ctx context.Context, s *saga) (*checkoutpb.Placed, error) {
 	for poll := firstPoll; !s.decided() && ctx.Err() == nil; poll = min(2*poll, lastPoll) {
 		if h := d.holding(s.id); h != nil {
 			select {
 			case <-h.decided:
-				return h.placed
+				return h.placed, nil
 			case <-h.over: // put down, lost or ended: the log knows
 			case <-ctx.Done():
 			}
@@ -120,5 +121,15 @@ func (d *driver) await(ctx context.Context, s *saga) *checkoutpb.Placed {
 			s = now
 		}
 	}
-	return s.placed()
+	if !s.decided() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), margin/2) // the other half is the answer's way
+		defer cancel()
+		if now, err := d.store.find(last, s.request.key); err == nil && now != nil {
+			s = now
+		}
+	}
+	if s.state == running && s.step == stepCreate {
+		return nil, status.Error(codes.DeadlineExceeded, "the order is not made yet; ask again with the same key")
+	}
+	return s.placed(), nil
 }
