@@ -114,13 +114,20 @@ func (e *Engine) Attach(ctx context.Context, scratch string) (deploy.System, err
 
 // Sweep implements [deploy.Engine]: it removes the run's containers, its
 // network, its volumes and its unfinished images, and then the scratch folder.
-// It touches no folder that no run of this engine has marked as its own.
+// It touches no folder that no run of this engine has marked as its own. A
+// template of a database that the run was making for an image when it ended is
+// no longer made, either.
 func (e *Engine) Sweep(ctx context.Context, run, scratch string) error {
 	fail := func(err error) error { return fmt.Errorf("sweeping run %s: %w", run, err) }
 	_, missing := os.Stat(scratch)
 	f, desc, err := supervise.ToSweep(run, scratch, schema)
 	if err != nil {
 		return fail(err)
+	}
+	if cache, err := e.cache(); err == nil { // without one there was no run
+		if err := postgres.Tidy(cache); err != nil {
+			return fail(err)
+		}
 	}
 	if run == "" {
 		run = desc.Run

@@ -89,4 +89,5 @@ func (s suite) lives(t *testing.T) {
 	t.Run("UpCancelledLeavesNothing", s.upCancelled)
 	t.Run("SideBySide", s.sideBySide)
 	t.Run("ScratchMustBeEmpty", s.scratchMustBeEmpty)
+	t.Run("SweepTidiesCache", s.sweepTidiesCache)
 }

@@ -3,6 +3,7 @@ package enginetest
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -148,6 +149,24 @@ func (s suite) scratchMustBeEmpty(t *testing.T) {
 	}
 	if _, err := os.Stat(mine); err != nil {
 		t.Errorf("somebody else's file is gone: %v", err)
+	}
+}
+
+// sweepTidiesCache requires that what a dead run was making in the cache goes
+// with the run, whether it had marked its folder already or not.
+func (s suite) sweepTidiesCache(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("BEDLAM_CACHE", cache)
+	half := filepath.Join(cache, "templates", ".15.4-u101-2-1")
+	if err := os.MkdirAll(filepath.Join(half, "data"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p := s.plan(t)
+	if err := s.newEngine(t).Sweep(within(t), p.Run, p.Scratch); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(half); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("half a template is left in the cache: %v", err)
 	}
 }
 

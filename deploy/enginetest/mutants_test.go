@@ -40,6 +40,7 @@ var mutants = []struct {
 	{"stays-up", "Life/DownLeavesNothing"},
 	{"never-gives-up", "Life/UpCancelledLeavesNothing"},
 	{"sweeps-nothing", "Abandoned/SweepAfterUp"},
+	{"sweeps-nothing", "Life/SweepTidiesCache"},
 	{"sweeps-anything", "Life/ScratchMustBeEmpty"},
 }
 
