@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/bedlamlab/bedlam/services/internal/call"
+	"github.com/bedlamlab/bedlam/services/internal/servetest"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -57,9 +58,9 @@ func TestBreakerClosesAgain(t *testing.T) {
 		_ = ask(t, c)
 	}
 	in.will(succeed)
-	await(t, "a probe to succeed", func() bool { return ask(t, c) == nil })
+	servetest.Await(t, "a probe to succeed", func() bool { return ask(t, c) == nil })
 	// Half-open lets two probes through at once; closed lets everybody.
-	await(t, "it to be closed", func() bool { return ask(t, c) == nil })
+	servetest.Await(t, "it to be closed", func() bool { return ask(t, c) == nil })
 	arrived, release := make(chan struct{}), make(chan struct{})
 	in.will(func(context.Context) error { arrived <- struct{}{}; <-release; return nil })
 	var all sync.WaitGroup
@@ -84,7 +85,7 @@ func TestHalfOpenBreakerOpensOnFailure(t *testing.T) {
 		_ = ask(t, c)
 	}
 	// A probe reaches the instance and fails; the next call does not get there.
-	await(t, "a refusal right after a failed probe", func() bool {
+	servetest.Await(t, "a refusal right after a failed probe", func() bool {
 		return !call.Unsent(ask(t, c)) && call.Unsent(ask(t, c))
 	})
 }
@@ -100,7 +101,7 @@ func TestHalfOpenBreakerLimitsProbes(t *testing.T) {
 	var probes sync.WaitGroup
 	for range 2 {
 		probes.Go(func() {
-			await(t, "a probe to get through", func() bool { return !call.Unsent(ask(t, c)) })
+			servetest.Await(t, "a probe to get through", func() bool { return !call.Unsent(ask(t, c)) })
 		})
 		<-arrived
 	}

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/bedlamlab/bedlam/services/internal/call"
+	"github.com/bedlamlab/bedlam/services/internal/servetest"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -129,7 +130,7 @@ func TestBudget(t *testing.T) {
 					ended.Add(1)
 				})
 			}
-			await(t, "every call to end or be repeated", func() bool { return ended.Load()+repeated.Load() == calls })
+			servetest.Await(t, "every call to end or be repeated", func() bool { return ended.Load()+repeated.Load() == calls })
 			if got := repeated.Load(); got < b.low || got > b.high {
 				t.Errorf("%d of %d were repeated at once, want %d to %d", got, calls, b.low, b.high)
 			}

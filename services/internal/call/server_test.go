@@ -112,13 +112,3 @@ func ask(t *testing.T, c healthpb.HealthClient) error {
 	}
 	return err
 }
-
-// await asks until it is so; a minute is for machines that are very busy.
-func await(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !so(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}

@@ -13,6 +13,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/bedlamlab/bedlam/services/internal/call"
+	"github.com/bedlamlab/bedlam/services/internal/servetest"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -24,7 +25,7 @@ func traced(t *testing.T, c healthpb.HealthClient, kind trace.SpanKind, want int
 	_, _ = c.Check(ctx, &healthpb.HealthCheckRequest{})
 	root.End()
 	var found []sdktrace.ReadOnlySpan
-	await(t, "all spans to end", func() bool {
+	servetest.Await(t, "all spans to end", func() bool {
 		found = nil
 		for _, s := range spans.Ended() {
 			if s.SpanContext().TraceID() == root.SpanContext().TraceID() && s.SpanKind() == kind {
@@ -82,7 +83,7 @@ func TestTheCalleesSpanIsTheAttemptsChild(t *testing.T) {
 	root.End()
 	parents := map[trace.SpanKind]trace.SpanID{}
 	ids := map[trace.SpanKind]trace.SpanID{}
-	await(t, "both spans", func() bool {
+	servetest.Await(t, "both spans", func() bool {
 		for _, s := range spans.Ended() {
 			if s.SpanContext().TraceID() == root.SpanContext().TraceID() {
 				parents[s.SpanKind()], ids[s.SpanKind()] = s.Parent().SpanID(), s.SpanContext().SpanID()

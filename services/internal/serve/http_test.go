@@ -31,7 +31,7 @@ func TestHTTP(t *testing.T) {
 		_, _ = io.Copy(io.Discard, answer.Body)
 		return answer.StatusCode
 	}
-	await(t, "readiness", func() bool { return code("/readyz") == http.StatusOK })
+	servetest.Await(t, "readiness", func() bool { return code("/readyz") == http.StatusOK })
 	for path, want := range map[string]int{"/healthz": 200, "/panic": 500, "/nothing": 404} {
 		if got := code(path); got != want {
 			t.Errorf("%s: got %d, want %d", path, got, want)
@@ -41,7 +41,7 @@ func TestHTTP(t *testing.T) {
 	go func() { answered <- code("/slow") }()
 	<-arrived
 	stop()
-	await(t, "newcomers to be turned away", func() bool { return code("/readyz") != http.StatusOK })
+	servetest.Await(t, "newcomers to be turned away", func() bool { return code("/readyz") != http.StatusOK })
 	close(release)
 	if got := <-answered; got != http.StatusOK {
 		t.Errorf("the request in flight got %d, want its answer", got)

@@ -37,7 +37,7 @@ func TestDrain(t *testing.T) {
 	<-told
 	// A new caller is not let in any more, whether the door is shut or the
 	// health says so.
-	await(t, "the service to turn newcomers away", func() bool {
+	servetest.Await(t, "the service to turn newcomers away", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		answer, err := healthpb.NewHealthClient(servetest.Dial(t, a.Listen)).Check(ctx, &healthpb.HealthCheckRequest{})

@@ -130,7 +130,7 @@ func TestThePoolRecovers(t *testing.T) {
 		if _, err := conn.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'probe-1'"); err != nil {
 			t.Fatal(err)
 		}
-		await(t, "an answer on a new connection", func() bool {
+		servetest.Await(t, "an answer on a new connection", func() bool {
 			err := get(t, c)
 			if err != nil && status.Code(err) != codes.Unavailable {
 				t.Errorf("a lost connection is %v, want UNAVAILABLE", err)
@@ -150,12 +150,12 @@ func TestSQLEndsWithItsRequest(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { _, err := c.Get(ctx, &catalogpb.GetRequest{}); ended <- err }()
-	await(t, "the statement to run", func() bool { return backends(t, conn, "active") == 1 })
+	servetest.Await(t, "the statement to run", func() bool { return backends(t, conn, "active") == 1 })
 	cancel()
 	if err := <-ended; status.Code(err) != codes.Canceled {
 		t.Errorf("got %v, want CANCELLED", err)
 	}
-	await(t, "the statement to be cancelled", func() bool { return backends(t, conn, "active") == 0 })
+	servetest.Await(t, "the statement to be cancelled", func() bool { return backends(t, conn, "active") == 0 })
 }
 
 func TestAStatementHasItsTime(t *testing.T) {
@@ -189,7 +189,7 @@ func TestAFrozenTransactionIsEnded(t *testing.T) {
 	go func() { ended <- get(t, c) }()
 	<-inside
 	conn := connect(t, dsn)
-	await(t, "the transaction to be ended by the store", func() bool { return backends(t, conn, "idle in transaction") == 0 })
+	servetest.Await(t, "the transaction to be ended by the store", func() bool { return backends(t, conn, "idle in transaction") == 0 })
 	close(release)
 	if err := <-ended; status.Code(err) != codes.Unavailable {
 		t.Errorf("got %v, want UNAVAILABLE", err)
