@@ -215,7 +215,7 @@ func frames(t *testing.T, path string, n, k int) []byte {
 		for i := range n * k {
 			w.Record(sample(i))
 			if (i+1)%k == 0 {
-				time.Sleep(time.Second)
+				time.Sleep(time.Second) // of the bubble's clock: ten times what a flush is put off
 			}
 		}
 		if err := w.Close(); err != nil {
