@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"runtime"
 
+	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 	"github.com/bedlamlab/bedlam/topology"
@@ -33,12 +34,9 @@ func (u *upcoming) container(in topology.Instance, memory int64) spec {
 	// As large as what the instance may take, so that it is the limit on
 	// memory that is met first.
 	s.Tmpfs = map[string]int64{tmp: memory}
-	s.Labels = map[string]string{serviceLabel: in.Service}
+	s.Labels = map[string]string{deploy.LabelService: in.Service}
 	return s
 }
-
-// serviceLabel says which service a container is of.
-const serviceLabel = "dev.bedlam.service"
 
 // any is what all containers have in common.
 func (u *upcoming) any(name string) spec {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 func TestContainerLife(t *testing.T) {
@@ -180,7 +182,7 @@ func TestContainerIsConfined(t *testing.T) {
 		"restart": h.RestartPolicy.Name == "no",
 		"init":    h.Init != nil && !*h.Init,
 		"log":     h.LogConfig.Type == "json-file" && h.LogConfig.Config["max-size"] != "",
-		"labels":  c.Labels[runLabel] == l.run && c.Labels[instanceLabel] != "" && c.Labels["color"] == "red",
+		"labels":  c.Labels[deploy.LabelRun] == l.run && c.Labels[deploy.LabelInstance] != "" && c.Labels["color"] == "red",
 		"env":     strings.Contains(strings.Join(c.Env, " "), "GREETING=hello"),
 	} {
 		if !good {
@@ -260,7 +262,7 @@ func TestExec(t *testing.T) {
 func TestCreateRefuses(t *testing.T) {
 	l := newLab(t)
 	taken := "bedlam-" + l.run + "-somebody"
-	_, err := l.api.VolumeCreate(l.ctx, client.VolumeCreateOptions{Name: taken, Labels: map[string]string{runLabel: l.run + "-other"}})
+	_, err := l.api.VolumeCreate(l.ctx, client.VolumeCreateOptions{Name: taken, Labels: map[string]string{deploy.LabelRun: l.run + "-other"}})
 	l.must(err)
 	defer l.api.VolumeRemove(l.ctx, taken, client.VolumeRemoveOptions{})
 	for why, s := range map[string]spec{

@@ -326,7 +326,7 @@ func TestStoreImageOfOfficial(t *testing.T) {
 	}
 	got, err := l.api.ImageInspect(l.ctx, ref)
 	l.must(err)
-	if got.Config.Labels[imageLabel] != "postgres" || got.Config.User != fmt.Sprintf("%d:%d", storeID, storeID) || strings.Join(got.Config.Entrypoint, " ") != "/bedlam store" {
+	if got.Config.Labels[deploy.LabelImage] != "postgres" || got.Config.User != fmt.Sprintf("%d:%d", storeID, storeID) || strings.Join(got.Config.Entrypoint, " ") != "/bedlam store" {
 		t.Errorf("it is %+v", got.Config)
 	}
 	if again, err := l.storeImage(l.ctx, l.run, t.TempDir(), l.actor(), func(text string) { t.Errorf("the second time is told %q", text) }); again != ref || err != nil {

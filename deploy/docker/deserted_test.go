@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/moby/moby/client"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 // TestDesertedNetwork has a daemon that keeps a network in which nothing
@@ -42,7 +44,7 @@ func TestDesertedNetwork(t *testing.T) {
 					fmt.Fprintf(w, `{"Id":"n1","Name":"n1","Containers":%s}`, c.containers)
 				case strings.HasSuffix(r.URL.Path, "/networks"):
 					w.Header().Set("Content-Type", "application/json")
-					fmt.Fprintf(w, `[{"Id":"n1","Name":"n1","Labels":{%q:"dead"}}]`, runLabel)
+					fmt.Fprintf(w, `[{"Id":"n1","Name":"n1","Labels":{%q:"dead"}}]`, deploy.LabelRun)
 				case strings.HasSuffix(r.URL.Path, "/volumes"):
 					w.Header().Set("Content-Type", "application/json")
 					fmt.Fprint(w, `{"Volumes":[]}`)

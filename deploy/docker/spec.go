@@ -12,6 +12,8 @@ import (
 	"github.com/moby/moby/api/types/mount"
 	api "github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 const (
@@ -75,11 +77,11 @@ func (d *daemon) create(ctx context.Context, s spec) (string, error) {
 // volume makes a volume of the run's. One of another's is never taken: it
 // would go with this run.
 func (d *daemon) volume(ctx context.Context, run, name string) error {
-	made, err := d.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: name, Labels: map[string]string{runLabel: run}})
+	made, err := d.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: name, Labels: map[string]string{deploy.LabelRun: run}})
 	if err != nil {
 		return fmt.Errorf("volume %s: %w", name, err)
 	}
-	if made.Volume.Labels[runLabel] != run {
+	if made.Volume.Labels[deploy.LabelRun] != run {
 		return fmt.Errorf("there is a volume %s already, and it is not this run's", name)
 	}
 	return nil
@@ -91,7 +93,7 @@ func (s spec) options() (client.ContainerCreateOptions, error) {
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	labels[runLabel], labels[instanceLabel] = s.Run, s.Instance
+	labels[deploy.LabelRun], labels[deploy.LabelInstance] = s.Run, s.Instance
 	c := &container.Config{
 		Image:       s.Image,
 		Env:         s.Env,

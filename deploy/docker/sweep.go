@@ -10,6 +10,8 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 const (
@@ -121,28 +123,28 @@ func (d *daemon) left(ctx context.Context, run string) (l leftovers, err error) 
 	containers, e := d.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: of(run)})
 	errs[0] = e
 	for _, c := range containers.Items {
-		if c.Labels[runLabel] == run {
+		if c.Labels[deploy.LabelRun] == run {
 			l.containers = append(l.containers, c.ID)
 		}
 	}
 	networks, e := d.api.NetworkList(ctx, client.NetworkListOptions{Filters: of(run)})
 	errs[1] = e
 	for _, n := range networks.Items {
-		if n.Labels[runLabel] == run {
+		if n.Labels[deploy.LabelRun] == run {
 			l.networks = append(l.networks, n.ID)
 		}
 	}
 	volumes, e := d.api.VolumeList(ctx, client.VolumeListOptions{Filters: of(run)})
 	errs[2] = e
 	for _, v := range volumes.Items {
-		if v.Labels[runLabel] == run {
+		if v.Labels[deploy.LabelRun] == run {
 			l.volumes = append(l.volumes, v.Name)
 		}
 	}
 	images, e := d.api.ImageList(ctx, client.ImageListOptions{All: true, Filters: of(run)})
 	errs[3] = e
 	for _, i := range images.Items {
-		if i.Labels[runLabel] == run {
+		if i.Labels[deploy.LabelRun] == run {
 			l.images = append(l.images, i.ID)
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/moby/moby/client"
 	spec1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 // Everything of a run goes, in whatever state it is, and nothing of anybody
@@ -74,11 +76,11 @@ func bystanders(t *testing.T, l *lab) map[string]func() bool {
 	l.must(err)
 	for what, labels := range map[string]map[string]string{
 		"a container without a label":                nil,
-		"a container of a run that begins like it":   {runLabel: l.run + "-2"},
-		"a container of a run that it begins like":   {runLabel: l.run[:len(l.run)-1]},
-		"a container of no run":                      {runLabel: ""},
+		"a container of a run that begins like it":   {deploy.LabelRun: l.run + "-2"},
+		"a container of a run that it begins like":   {deploy.LabelRun: l.run[:len(l.run)-1]},
+		"a container of no run":                      {deploy.LabelRun: ""},
 		"a container with another label of that run": {"dev.bedlam.runner": l.run, "run": l.run},
-		"a container with the run's name in capital": {strings.ToUpper(runLabel): l.run},
+		"a container with the run's name in capital": {strings.ToUpper(deploy.LabelRun): l.run},
 	} {
 		o, err := spec{Run: "x", Instance: "x", Image: image.ID, Command: []string{"/shop", "live"}}.options()
 		l.must(err)
@@ -93,7 +95,7 @@ func bystanders(t *testing.T, l *lab) map[string]func() bool {
 			return err == nil && v.Running && v.Started.Equal(began.Started)
 		}
 	}
-	other := map[string]string{runLabel: l.run + "-2"}
+	other := map[string]string{deploy.LabelRun: l.run + "-2"}
 	made, err := l.api.NetworkCreate(l.ctx, "bedlam-"+l.run+"-bystander", client.NetworkCreateOptions{Labels: other})
 	l.must(err)
 	t.Cleanup(func() {
@@ -133,7 +135,7 @@ func (l *lab) unfinished(run string) string {
 	ref := "bedlam/test:" + run
 	l.without(ref)
 	l.must(l.load(l.ctx, archive{
-		tag: ref, config: spec1.ImageConfig{Labels: map[string]string{runLabel: run}},
+		tag: ref, config: spec1.ImageConfig{Labels: map[string]string{deploy.LabelRun: run}},
 		layers: []layer{{{path: "/file", mode: 0o644, text: run}}},
 	}))
 	return ref

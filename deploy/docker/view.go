@@ -12,6 +12,8 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 // A view is what the daemon says of a container.
@@ -47,7 +49,7 @@ func (d *daemon) inspect(ctx context.Context, id string) (view, error) {
 	c := got.Container
 	v := view{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image, Published: map[int]int{}}
 	if c.Config != nil {
-		v.Instance, v.Labels = c.Config.Labels[instanceLabel], c.Config.Labels
+		v.Instance, v.Labels = c.Config.Labels[deploy.LabelInstance], c.Config.Labels
 		v.Signal, v.Health = c.Config.StopSignal, healthCommand(c.Config)
 	}
 	if c.HostConfig != nil {
