@@ -263,7 +263,7 @@ func BenchmarkBandwidth(b *testing.B) {
 							})
 						}
 						<-stop
-						r.stop() // resets the connections
+						r.Stop() // resets the connections
 						all.Wait()
 					}))
 				}
