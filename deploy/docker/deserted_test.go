@@ -2,10 +2,8 @@ package docker
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -68,17 +66,13 @@ func TestDesertedNetwork(t *testing.T) {
 // playing is a daemon that answers as play does.
 func playing(t *testing.T, play http.HandlerFunc) *daemon {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "docker.sock")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, host := socket(t)
 	s := httptest.NewUnstartedServer(play)
 	s.Listener.Close()
 	s.Listener = l
 	s.Start()
 	t.Cleanup(s.Close)
-	api, err := client.New(client.WithHost("unix://"+path), client.WithAPIVersion(oldest))
+	api, err := client.New(client.WithHost(host), client.WithAPIVersion(oldest))
 	if err != nil {
 		t.Fatal(err)
 	}
