@@ -84,7 +84,11 @@ type Step struct {
 	Spec
 	At       topology.Duration // from the beginning of the experiment's fault phase
 	Duration topology.Duration // 0: to the end of the fault phase
-	Share    int               // the most percent of a service's replicas that it may harm; 50 unless given
+	// Share is the most percent of a service's replicas that it may harm; 50
+	// unless given. Counted are the instances that the selector picks, each
+	// service for itself: the victims, or for a fault on edges the callers,
+	// however many callees they lose.
+	Share int
 }
 
 // A Resolved is a harm with nothing left to choose: what the schedule and the
