@@ -40,7 +40,7 @@ func (u *upcoming) container(in topology.Instance, memory int64) spec {
 
 // any is what all containers have in common.
 func (u *upcoming) any(name string) spec {
-	return spec{Run: u.plan.Run, Instance: name, Name: u.machine.container(name), Network: u.network.ID, ReadOnly: true}
+	return spec{Run: u.plan.Run, Instance: name, Network: u.network.ID, ReadOnly: true}
 }
 
 func (u *upcoming) body(name string, spec func() (spec, error)) *body {
@@ -79,7 +79,7 @@ func (u *upcoming) store(in topology.Instance, o postgres.Options) supervise.Bod
 		s := u.container(in, storeMemory)
 		s.IP = u.place(in.Name)
 		s.Image, s.Command, s.User = u.pg, storeCommand, account(storeID)
-		s.Volume = map[string]string{s.Name: storeDir}
+		s.Volume = map[string]string{u.machine.container(in.Name): storeDir}
 		o.Dir = storeDir
 		env, err := storeEnv(o)
 		s.Env = []string{env}

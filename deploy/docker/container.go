@@ -33,23 +33,6 @@ func (d *daemon) start(ctx context.Context, id string) error {
 	return nil
 }
 
-// containers returns the IDs of the run's containers by instance, in whatever
-// state they are.
-func (d *daemon) containers(ctx context.Context, run string) (map[string]string, error) {
-	if run == "" {
-		return nil, errNoRun
-	}
-	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: of(run)})
-	if err != nil {
-		return nil, fmt.Errorf("listing the run's containers: %w", err)
-	}
-	found := map[string]string{}
-	for _, c := range all.Items {
-		found[c.Labels[deploy.LabelInstance]] = c.ID
-	}
-	return found, nil
-}
-
 // of is the filter for what belongs to a run and to no other.
 func of(run string) client.Filters { return client.Filters{}.Add("label", deploy.LabelRun+"="+run) }
 

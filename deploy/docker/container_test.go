@@ -18,7 +18,7 @@ import (
 
 func TestContainerLife(t *testing.T) {
 	l := newLab(t)
-	id := l.cast(spec{Instance: "front-1", Name: "bedlam-" + l.run + "-front-1"}, "live")
+	id := l.cast(spec{Instance: "front-1"}, "live")
 	if v := l.look(id); v.Running || !v.Created || !v.Started.IsZero() || v.Instance != "front-1" || v.Name != "bedlam-"+l.run+"-front-1" {
 		t.Errorf("made and not started, it is %+v", v)
 	}
@@ -275,11 +275,7 @@ func TestCreateRefuses(t *testing.T) {
 			t.Errorf("%s: a container was made", why)
 		}
 	}
-	found, err := l.containers(l.ctx, l.run)
-	if err != nil || len(found) > 0 {
-		t.Errorf("after refusals there are %v, %v", found, err)
-	}
-	if _, err := l.containers(l.ctx, ""); !errors.Is(err, errNoRun) {
-		t.Errorf("the containers of no run: %v", err)
+	if left, err := l.left(l.ctx, l.run); err != nil || len(left.containers) > 0 {
+		t.Errorf("after refusals there are %v, %v", left, err)
 	}
 }

@@ -30,7 +30,6 @@ const (
 type spec struct {
 	Run      string // whose it is; needed
 	Instance string // what it is in its run; needed
-	Name     string // unique on the daemon; empty: one of the daemon's own
 	Image    string
 	Command  []string // with its arguments; empty: the image's own
 	Env      []string // NAME=value
@@ -46,6 +45,10 @@ type spec struct {
 	Stdin    bool              // it reads its standard input, see startWith
 	Publish  map[int]int       // container's TCP port → port of this machine's 127.0.0.1; 0: a free one
 }
+
+// containerName is the name of an instance's container, by which the daemon
+// knows it as well as by its ID. No other container of the daemon has it.
+func containerName(run, instance string) string { return "bedlam-" + run + "-" + instance }
 
 // create makes a container and does not start it. It has no rights beyond its
 // user's, cannot get any, and is started by nobody but us. The result is its
@@ -67,6 +70,7 @@ func (d *daemon) create(ctx context.Context, s spec) (string, error) {
 	if err != nil {
 		return fail(err)
 	}
+	o.Name = containerName(s.Run, s.Instance)
 	made, err := d.api.ContainerCreate(ctx, o)
 	if err != nil {
 		return fail(err)
@@ -140,7 +144,7 @@ func (s spec) options() (client.ContainerCreateOptions, error) {
 		c.ExposedPorts[port] = struct{}{}
 		h.PortBindings[port] = []api.PortBinding{{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: strconv.Itoa(outside)}}
 	}
-	o := client.ContainerCreateOptions{Config: c, HostConfig: h, Name: s.Name}
+	o := client.ContainerCreateOptions{Config: c, HostConfig: h}
 	if s.Network != "" {
 		h.NetworkMode = container.NetworkMode(s.Network)
 		e := &api.EndpointSettings{}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -34,9 +35,9 @@ const (
 	quiet = 1500 * time.Millisecond
 )
 
-// sweep removes all that carries the run's label: containers in whatever
-// state, networks, volumes, unfinished images. It is idempotent, and returns
-// when two looks with a pause between them have found nothing.
+// sweep removes what is the run's: containers in whatever state, networks,
+// volumes. Images are no run's. It is idempotent, and returns when two looks
+// with a pause between them have found nothing.
 func (d *daemon) sweep(ctx context.Context, run string) error { return d.empty(ctx, run, 2) }
 
 // empty is sweep for who knows how many looks are enough: one, if nothing was
@@ -87,14 +88,14 @@ func (d *daemon) empty(ctx context.Context, run string, looks int) error {
 }
 
 // leftovers are what the daemon has of a run, by ID or name.
-type leftovers struct{ containers, networks, volumes, images []string }
+type leftovers struct{ containers, networks, volumes []string }
 
 func (l leftovers) none() bool {
-	return len(l.containers)+len(l.networks)+len(l.volumes)+len(l.images) == 0
+	return len(l.containers)+len(l.networks)+len(l.volumes) == 0
 }
 
 func (l leftovers) onlyNetworks() bool {
-	return len(l.networks) > 0 && len(l.containers)+len(l.volumes)+len(l.images) == 0
+	return len(l.networks) > 0 && len(l.containers)+len(l.volumes) == 0
 }
 
 // deserted reports whether nothing stands in any of the networks, and the
@@ -117,13 +118,15 @@ func (d *daemon) deserted(ctx context.Context, networks []string) bool {
 }
 
 // left looks for what carries the run's label. The daemon compares the whole
-// value; that is not left to trust.
+// value; that is not left to trust. A container must also have the name that
+// Bedlam gives: whoever commits one of ours has an image with all of its labels,
+// and so has every container of that image.
 func (d *daemon) left(ctx context.Context, run string) (l leftovers, err error) {
-	var errs [4]error
+	var errs [3]error
 	containers, e := d.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: of(run)})
 	errs[0] = e
 	for _, c := range containers.Items {
-		if c.Labels[deploy.LabelRun] == run {
+		if c.Labels[deploy.LabelRun] == run && slices.Contains(c.Names, "/"+containerName(run, c.Labels[deploy.LabelInstance])) {
 			l.containers = append(l.containers, c.ID)
 		}
 	}
@@ -141,13 +144,6 @@ func (d *daemon) left(ctx context.Context, run string) (l leftovers, err error) 
 			l.volumes = append(l.volumes, v.Name)
 		}
 	}
-	images, e := d.api.ImageList(ctx, client.ImageListOptions{All: true, Filters: of(run)})
-	errs[3] = e
-	for _, i := range images.Items {
-		if i.Labels[deploy.LabelRun] == run {
-			l.images = append(l.images, i.ID)
-		}
-	}
 	return l, errors.Join(errs[:]...)
 }
 
@@ -161,10 +157,6 @@ func (d *daemon) clear(ctx context.Context, l leftovers) error {
 		}),
 		each(l.volumes, func(name string) error {
 			_, err := d.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
-			return err
-		}),
-		each(l.images, func(id string) error {
-			_, err := d.api.ImageRemove(ctx, id, client.ImageRemoveOptions{Force: true, PruneChildren: true})
 			return err
 		}),
 	)
