@@ -153,26 +153,31 @@ func (d *daemon) clear(ctx context.Context, l leftovers) error {
 		each(l.containers, func(id string) error { return d.remove(ctx, id) }),
 		each(l.networks, func(id string) error {
 			_, err := d.api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
-			return err
+			return unlessMissing(err)
 		}),
 		each(l.volumes, func(name string) error {
 			_, err := d.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
-			return err
+			return unlessMissing(err)
 		}),
 	)
 }
 
-// each does something to several things at once, mostly removing them. What is
-// gone already is no error.
+// unlessMissing returns the error of a removal: what is gone already is none.
+func unlessMissing(err error) error {
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// each does something to several things at once, also after an error.
 func each(things []string, do func(string) error) error {
 	var g errgroup.Group
 	g.SetLimit(atOnce)
 	errs := make([]error, len(things))
 	for i, thing := range things {
 		g.Go(func() error {
-			if err := do(thing); err != nil && !errdefs.IsNotFound(err) {
-				errs[i] = err
-			}
+			errs[i] = do(thing)
 			return nil
 		})
 	}
