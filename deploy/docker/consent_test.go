@@ -97,3 +97,21 @@ func (w *town) forged(t *testing.T, victim, id string) {
 		t.Errorf("it was %+v and is %+v", was, now)
 	}
 }
+
+// TestAnEmptyLabelIsNoRun attaches to a container of an image that was made out
+// of one of Bedlam's containers: it inherits the label, with nothing in it.
+func TestAnEmptyLabelIsNoRun(t *testing.T) {
+	w := newTown(t)
+	labels := w.consenting("front-1")
+	labels[deploy.LabelRun] = ""
+	w.front(labels, container.RestartPolicyDisabled)
+	back := w.consenting("back-1")
+	back[deploy.LabelRun] = ""
+	w.back(back)
+	// The same with the run's name in it is Bedlam's own, and no second choice.
+	own := w.consenting("back-1")
+	own[deploy.LabelRun] = "another-run"
+	w.back(own)
+	w.must(NewAttached(w.file).Ready(w.ctx))
+	w.must(w.attached().Kill(w.ctx, "back-1"))
+}
