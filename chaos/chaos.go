@@ -122,6 +122,7 @@ func (a *RawArgs) UnmarshalJSON(b []byte) error { *a = append((*a)[:0], b...); r
 // An Experiment is one question to the system.
 type Experiment struct {
 	Name        string // of the file, without its ending
+	Word        string // that names it on the command line: its name, or its file's path
 	Title       string
 	Description string
 	Tags        []string

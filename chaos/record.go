@@ -42,8 +42,10 @@ type Plan struct {
 	Schema string `json:"schema"` // bedlam.plan/1
 	Run    string `json:"run"`
 	Seed   uint64 `json:"seed"`
-	Suite  string `json:"suite"`
-	Engine string `json:"engine"`
+	Suite  string `json:"suite"` // the words, with spaces between them
+	// Words are what was named on the command line: experiments, suites, files.
+	Words  []string `json:"words,omitempty"`
+	Engine string   `json:"engine"`
 	// System is the file that named the system, for one that ran before.
 	System string `json:"system,omitempty"`
 	// Lacks says which data the run could not have whatever it did, and why:

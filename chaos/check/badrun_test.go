@@ -40,6 +40,8 @@ func failed(r *loadgen.Request) {
 	}
 }
 
+func untruthful(r *loadgen.Request) { r.Outcome, r.Reason = loadgen.Failed, "untrue" }
+
 // limit changes what an experiment holds the shop to.
 func (w *world) limit(experiment string, ls ...chaos.Limit) {
 	for i := range w.plan.Experiments {
@@ -63,10 +65,10 @@ func (w *world) hang(begun float64, signs ...float64) {
 // badAnswers are those that the shop was seen to give.
 var badAnswers = []bad{
 	{"an untrue answer", func(t *testing.T, w *world) {
-		w.each(firstBegun+3, firstBegun+3.02, func(r *loadgen.Request) { r.Outcome, r.Reason = loadgen.Failed, "untrue" })
+		w.each(firstBegun+3, firstBegun+3.02, untruthful)
 	}, "truth", "catalog", bankCut, chaos.Fail},
 	{"an untrue answer before any fault", func(t *testing.T, w *world) {
-		w.each(5, 5.02, func(r *loadgen.Request) { r.Outcome, r.Reason = loadgen.Failed, "untrue" })
+		w.each(5, 5.02, untruthful)
 	}, "truth", "catalog", "", chaos.Fail},
 	{"a call without a timeout", func(t *testing.T, w *world) {
 		w.hang(firstBegun, 1, 1.5, 2, 2.5)
