@@ -3,7 +3,6 @@ package docker
 import (
 	"fmt"
 	"net/netip"
-	"runtime"
 
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
@@ -25,12 +24,8 @@ func (u *upcoming) container(in topology.Instance, memory int64) spec {
 	if v.Limits.Memory != 0 {
 		memory = v.Limits.Memory
 	}
-	cpus := v.Limits.CPUs
-	if cpus >= float64(runtime.NumCPU()) {
-		cpus = 0 // more than there are is no limit, and the daemon refuses it
-	}
 	s := u.any(in.Name)
-	s.Memory, s.CPUs = memory, cpus
+	s.Memory, s.CPUs = memory, v.Limits.CPUs
 	// As large as what the instance may take, so that it is the limit on
 	// memory that is met first.
 	s.Tmpfs = map[string]int64{tmp: memory}

@@ -177,7 +177,7 @@ func TestContainerIsConfined(t *testing.T) {
 	h, c := got.Container.HostConfig, got.Container.Config
 	for what, good := range map[string]bool{
 		"memory":  h.Memory == 64<<20 && h.MemorySwap == 64<<20,
-		"cpus":    h.NanoCPUs == 5e8,
+		"cpus":    h.CPUPeriod == 100_000 && h.CPUQuota == 50_000,
 		"pids":    h.PidsLimit != nil && *h.PidsLimit == pids,
 		"restart": h.RestartPolicy.Name == "no",
 		"init":    h.Init != nil && !*h.Init,

@@ -20,6 +20,10 @@ const (
 	// pids bounds the threads of a container: PostgreSQL with its 150
 	// connections has some 170 processes, a service some 20 threads.
 	pids = 512
+	// period is the kernel's own, in µs, of which a container gets its CPUs'
+	// share. Unlike a number of CPUs, that may be more than the machine has, of
+	// which the daemon refuses any.
+	period = 100_000
 	// logBytes bounds what a container's log takes of the disk, twice over:
 	// the file in use and the one before. A run's whole log is a few MB.
 	logBytes = 16 << 20
@@ -121,7 +125,7 @@ func (s spec) options() (client.ContainerCreateOptions, error) {
 			"max-size": strconv.Itoa(logBytes), "max-file": "2",
 		}},
 		Resources: container.Resources{
-			Memory: s.Memory, MemorySwap: s.Memory, NanoCPUs: int64(s.CPUs * 1e9), PidsLimit: &limit,
+			Memory: s.Memory, MemorySwap: s.Memory, CPUPeriod: period, CPUQuota: int64(s.CPUs * period), PidsLimit: &limit,
 		},
 	}
 	for path, size := range s.Tmpfs {
