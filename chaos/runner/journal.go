@@ -145,7 +145,7 @@ func Live(entries []chaos.Entry) []chaos.Resolved {
 			if e.Fault != nil {
 				live = append([]chaos.Resolved{*e.Fault}, live...)
 			}
-		case chaos.LiftProven, chaos.Unsupported:
+		case chaos.LiftProven, chaos.Healed, chaos.Unsupported:
 			for i, r := range live {
 				if r.ID == e.ID {
 					live = append(live[:i], live[i+1:]...)
