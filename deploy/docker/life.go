@@ -28,6 +28,9 @@ type life struct {
 	exhausted func() bool     // exhaust has been at work on it
 }
 
+// errEnded is all that is known of some ends.
+var errEnded = errors.New("its process has ended")
+
 // attend follows the life of a container that began then. exhausted is asked at
 // its end.
 func (d *daemon) attend(v view, began time.Time, log *os.File, exhausted func() bool) *life {
@@ -126,6 +129,6 @@ func (l *life) Why() error {
 	case <-l.ended:
 		return l.why
 	default:
-		return errors.New("its process has ended")
+		return errEnded
 	}
 }
