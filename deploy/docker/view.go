@@ -38,6 +38,7 @@ type view struct {
 	Published map[int]int // container's port → port of 127.0.0.1, while it runs
 	Signal    string      // that asks it to end, as its image or its owner says; empty: SIGTERM
 	Health    []string    // the command that asks it for its health; empty: there is none
+	Terminal  bool        // what it writes goes to one, so that there is one output
 	Healthy   bool        // the daemon has run that command in this life, and it said so
 }
 
@@ -51,7 +52,7 @@ func (d *daemon) inspect(ctx context.Context, id string) (view, error) {
 	v := view{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image, Published: map[int]int{}}
 	if c.Config != nil {
 		v.Instance, v.Labels = c.Config.Labels[deploy.LabelInstance], c.Config.Labels
-		v.Signal, v.Health = c.Config.StopSignal, healthCommand(c.Config)
+		v.Signal, v.Health, v.Terminal = c.Config.StopSignal, healthCommand(c.Config), c.Config.Tty
 	}
 	if c.HostConfig != nil {
 		v.Memory = c.HostConfig.Memory
