@@ -92,6 +92,12 @@ func (e *Engine) cache() (string, error) {
 	return postgres.CacheDir()
 }
 
+// A reached system is one that another process started.
+type reached struct{ exhaustible }
+
+// Close gives up what is kept open to the daemon.
+func (s reached) Close() error { return s.machine.daemon.close() }
+
 // Attach implements [deploy.Engine]. Down of what it returns is a sweep that
 // leaves the scratch folder itself.
 func (e *Engine) Attach(ctx context.Context, scratch string) (deploy.System, error) {
@@ -106,12 +112,13 @@ func (e *Engine) Attach(ctx context.Context, scratch string) (deploy.System, err
 	}
 	m := &machine{daemon: d, desc: desc}
 	attached := supervise.Attach(f, desc, m, func(ctx context.Context) error {
+		defer d.close()
 		if err := d.sweep(ctx, desc.Run); err != nil {
 			return err
 		}
 		return f.Empty(false)
 	})
-	return exhaustible{attached, m}, nil
+	return reached{exhaustible{attached, m}}, nil
 }
 
 // Sweep implements [deploy.Engine]: it removes the run's containers, its
