@@ -92,6 +92,13 @@ var badMeasures = []bad{
 	{"an edge that is asked too often", func(t *testing.T, w *world) {
 		w.limit(bankCut, chaos.Limit{Metric: "amplification", Phase: "fault", Edge: "payment->bank", Min: 1, Max: 1.5})
 	}, "hypothesis", "payment->bank", bankCut, chaos.Fail},
+	{"an edge that is asked too often, and often not at all", func(t *testing.T, w *world) {
+		w.limit(bankCut, chaos.Limit{Metric: "amplification", Phase: "fault", Edge: "payment->bank", Min: 1, Max: 1.5})
+		for i := range 300 { // calls that an open breaker ends before they leave
+			sp := w.span(w.id(), "payment", "bank", firstBegun+1+float64(i)/100, 0.001, 1, "UNAVAILABLE")
+			sp.PeerInstance, sp.Attrs = "", map[string]string{"call.breaker": "open"}
+		}
+	}, "hypothesis", "payment->bank", bankCut, chaos.Fail},
 	{"no recovery in time", func(t *testing.T, w *world) {
 		w.limit(recommendDown, chaos.Limit{Metric: "recovery", Max: 1})
 		w.each(secondBegun+7, secondBegun+10, failed)
