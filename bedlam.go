@@ -83,7 +83,7 @@ var engines = map[string]struct {
 	text string
 }{
 	"process": {func() deploy.Engine { return process.New(process.Options{}) }, "each instance is a process of this machine; no root, no Docker"},
-	"docker":  {func() deploy.Engine { return docker.New(docker.Options{}) }, "each instance is a container of this machine's Docker daemon"},
+	"docker":  {func() deploy.Engine { return docker.New() }, "each instance is a container of this machine's Docker daemon"},
 }
 
 // Engines returns the names of the engines.

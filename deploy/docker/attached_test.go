@@ -253,7 +253,7 @@ func TestAttachIsClosed(t *testing.T) {
 	for _, a := range []struct {
 		engine  deploy.Engine
 		scratch string
-	}{{NewAttached(w.file), w.scratch(ids)}, {New(Options{}), f.Scratch}} {
+	}{{NewAttached(w.file), w.scratch(ids)}, {New(), f.Scratch}} {
 		s, err := a.engine.Attach(w.ctx, a.scratch)
 		w.must(err)
 		look, err := deploy.Power[deploy.Inspector](s)

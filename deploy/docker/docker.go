@@ -39,18 +39,12 @@ import (
 // schema is the version of the scratch folder's system.json.
 const schema = "bedlam.docker/1"
 
-// Options of an engine. The zero value is good.
-type Options struct {
-	// Cache keeps PostgreSQL's binaries, out of which an image is made where
-	// none can be pulled; empty: [postgres.CacheDir].
-	Cache string
-	// Patience bounds the start of the whole system once its images are there;
-	// 0: two minutes, ten times what a machine with two cores takes.
-	Patience time.Duration
-}
+// readyTime bounds the start of the whole system once its images are there: ten
+// times what a machine with two cores takes.
+const readyTime = 2 * time.Minute
 
 // An Engine runs systems as containers.
-type Engine struct{ options Options }
+type Engine struct{}
 
 var (
 	_ deploy.Engine  = (*Engine)(nil)
@@ -58,12 +52,7 @@ var (
 )
 
 // New returns the engine. It does not look for a daemon yet.
-func New(o Options) *Engine {
-	if o.Patience == 0 {
-		o.Patience = 2 * time.Minute
-	}
-	return &Engine{options: o}
-}
+func New() *Engine { return &Engine{} }
 
 // Name returns "docker".
 func (e *Engine) Name() string { return "docker" }
@@ -83,13 +72,6 @@ func Version(ctx context.Context) (string, error) {
 func (e *Engine) Check(ctx context.Context) error {
 	_, err := Version(ctx)
 	return err
-}
-
-func (e *Engine) cache() (string, error) {
-	if e.options.Cache != "" {
-		return e.options.Cache, nil
-	}
-	return postgres.CacheDir()
 }
 
 // A reached system is one that another process started.
@@ -133,7 +115,7 @@ func (e *Engine) Sweep(ctx context.Context, run, scratch string) error {
 	if err != nil {
 		return fail(err)
 	}
-	if cache, err := e.cache(); err == nil { // without one there was no run
+	if cache, err := postgres.CacheDir(); err == nil { // without one there was no run
 		if err := postgres.Tidy(cache); err != nil {
 			return fail(err)
 		}
