@@ -89,11 +89,7 @@ func (v *visit) end(ctx context.Context) (err error) {
 		if err = v.daemon.over(ctx, v.seen); err == nil {
 			v.reason = v.ask(ctx)
 		}
-		select { // and for the last of what it wrote
-		case <-v.heard:
-		case <-time.After(lastWords):
-		case <-ctx.Done():
-		}
+		v.hearOut(ctx)
 	}
 	close(v.left)
 	v.deafen()

@@ -65,7 +65,7 @@ func (l *life) end(ctx context.Context) error {
 		case err == nil:
 			return l.settle(e)
 		}
-		time.Sleep(glance)
+		supervise.Sleep(ctx, glance)
 	}
 }
 
@@ -113,14 +113,19 @@ func (l *life) End(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("the daemon does not see its end: %w", context.Cause(ctx))
 	}
+	l.hearOut(ctx)
+	l.deafen()
+	<-l.heard
+	return nil
+}
+
+// hearOut waits for the last of what it wrote, as long as that may take.
+func (l *life) hearOut(ctx context.Context) {
 	select {
 	case <-l.heard:
 	case <-time.After(lastWords):
 	case <-ctx.Done():
 	}
-	l.deafen()
-	<-l.heard
-	return nil
 }
 
 // Why implements [supervise.Life].

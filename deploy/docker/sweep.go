@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 const (
@@ -67,10 +68,8 @@ func (d *daemon) empty(ctx context.Context, run string, looks int) error {
 			if empty++; empty == looks {
 				return nil
 			}
-			select {
-			case <-ctx.Done():
-				return fail(context.Cause(ctx))
-			case <-time.After(quiet):
+			if err := supervise.Sleep(ctx, quiet); err != nil {
+				return fail(err)
 			}
 			continue
 		}
@@ -78,10 +77,8 @@ func (d *daemon) empty(ctx context.Context, run string, looks int) error {
 		// What cannot be removed now can be in a moment: a container that is
 		// being started, a network that one is just leaving.
 		if last = d.clear(ctx, l); last != nil {
-			select {
-			case <-ctx.Done():
-				return fail(errors.Join(context.Cause(ctx), last))
-			case <-time.After(glance):
+			if err := supervise.Sleep(ctx, glance); err != nil {
+				return fail(errors.Join(err, last))
 			}
 		}
 	}
