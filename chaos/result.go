@@ -58,7 +58,8 @@ type Injection struct {
 // A Recovery says whether the fault is gone and the system is well again.
 type Recovery struct {
 	Status  string   `json:"status"`            // recovered, not-recovered, not-lifted, none
-	Seconds *float64 `json:"seconds,omitempty"` // from the lift to the first of 3 s in the baseline's band
+	Seconds *float64 `json:"seconds,omitempty"` // to the first of 3 s in the baseline's band; of several faults the longest
+	Since   string   `json:"since,omitempty"`   // from where they count: lift, or injection for a fault that passes by itself
 	Lift    string   `json:"lift"`              // what the probe saw after the lift
 }
 

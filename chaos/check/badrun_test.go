@@ -51,6 +51,15 @@ func (w *world) limit(experiment string, ls ...chaos.Limit) {
 	}
 }
 
+// passing makes an experiment's fault one that passes by itself.
+func (w *world) passing(experiment string) {
+	for i, e := range w.schedule.Experiments {
+		if e.Name == experiment {
+			w.schedule.Experiments[i].Faults[0].Args = nil
+		}
+	}
+}
+
 // hang makes an attempt on payment->bank that outlives its timeout by far,
 // and with it signs of what the caller did meanwhile.
 func (w *world) hang(begun float64, signs ...float64) {
@@ -102,6 +111,11 @@ var badMeasures = []bad{
 	{"no recovery in time", func(t *testing.T, w *world) {
 		w.limit(recommendDown, chaos.Limit{Metric: "recovery", Max: 1})
 		w.each(secondBegun+7, secondBegun+10, failed)
+	}, "hypothesis", "", recommendDown, chaos.Fail},
+	{"a crash that the shop gets over late, and before its lift", func(t *testing.T, w *world) {
+		w.limit(recommendDown, chaos.Limit{Metric: "recovery", Max: 5})
+		w.passing(recommendDown)
+		w.each(secondBegun+injectedAfter, secondBegun+liftingAfter-0.5, failed)
 	}, "hypothesis", "", recommendDown, chaos.Fail},
 	{"no recovery at all, though no limit asks for one", func(t *testing.T, w *world) {
 		w.limit(recommendDown, chaos.Limit{Metric: "goodput", Phase: "fault", Min: 0.9, Max: 1})

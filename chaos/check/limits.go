@@ -74,10 +74,25 @@ func (v *view) holds(l chaos.Limit) (chaos.Verdict, reading) {
 		return chaos.Inconclusive, x
 	case kept(x):
 		return chaos.Pass, x
-	case kept(v.metric(l.Metric, l.Class, l.Edge, w, fromSent)), v.lateIn(cmp.Or(l.Phase, "fault")) != "":
+	case kept(v.metric(l.Metric, l.Class, l.Edge, w, fromSent)), v.lateFor(l) != "":
 		return chaos.Inconclusive, x
 	}
 	return chaos.Fail, x
+}
+
+// lateFor says how far the generator fell behind where a limit is measured;
+// empty: it did not.
+func (v *view) lateFor(l chaos.Limit) string {
+	if l.Metric != "recovery" {
+		return v.lateIn(cmp.Or(l.Phase, "fault"))
+	}
+	late := v.lateIn("after")
+	for _, b := range v.comebacks() {
+		if b.at < v.lifted { // it lasts through a part of the fault phase
+			late = cmp.Or(late, v.lateIn("fault"))
+		}
+	}
+	return late
 }
 
 // untraced says why the calls that a limit speaks of left no traces.

@@ -68,7 +68,7 @@ func newSection(number int, r chaos.Result, e chaos.ExperimentResult, traces map
 	}
 	s.Recovered = s.Recovery
 	if e.Recovery.Seconds != nil {
-		s.Recovered = fmt.Sprintf("recovered within %s of the lift", duration(max(1, *e.Recovery.Seconds)))
+		s.Recovered = howSoon(e.Recovery)
 	}
 	g := total(e, "goodput")
 	s.Goodput = [3]string{figure(g.Baseline, "share"), figure(g.Fault, "share"), figure(g.After, "share")}

@@ -100,7 +100,7 @@ func (t *terminal) experiment(r chaos.Result, e chaos.ExperimentResult) {
 		t.line("  injection  %s: %s; %s met it", orDash(plain(e.Injection.Status)), orDash(plain(e.Injection.Probe)), plural(e.Injection.Witnesses, "request"))
 		recovery := plain(recovered(e.Recovery))
 		if e.Recovery.Seconds != nil {
-			recovery = "recovered within " + duration(max(1, *e.Recovery.Seconds))
+			recovery = howSoon(e.Recovery)
 		}
 		if e.Recovery.Lift != "" {
 			recovery += "; after the lift: " + plain(e.Recovery.Lift)
