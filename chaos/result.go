@@ -43,7 +43,7 @@ type ExperimentResult struct {
 	After     Window    `json:"after"`
 	Rows      []Row     `json:"rows"`
 	Findings  []Finding `json:"findings"`
-	Hops      []Hop     `json:"hops"` // first failing hops of the failed requests, most frequent first
+	Hops      []Hop     `json:"hops"` // first failing hops of the failed requests, by phase, most frequent first
 }
 
 // An Injection says whether the fault was really there.
@@ -124,7 +124,8 @@ type Load struct {
 
 // A Hop is the edge at which failed requests failed first.
 type Hop struct {
-	Site    string `json:"site"` // from->to, or a service
+	Phase   string `json:"phase,omitempty"` // fault (with the recovery), after or baseline
+	Site    string `json:"site"`            // from->to, or a service
 	Error   string `json:"error"`
 	Count   int    `json:"count"`
 	Example string `json:"example"` // a trace id

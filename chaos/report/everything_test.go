@@ -90,8 +90,8 @@ func failed() chaos.ExperimentResult {
 			{Check: "captured-once", Verdict: chaos.Fail, Site: "payment", Mechanism: "idempotency", Text: "order o-17 was charged 2 times (and 3 more)", Trace: "deadbeefdeadbeefdeadbeefdeadbeef", Count: 4, Repeat: again},
 		},
 		Hops: []chaos.Hop{
-			{Site: "payment->bank", Error: "DEADLINE_EXCEEDED", Count: 31, Example: "4bf92f3577b34da6a3ce929d0e0e4736"},
-			{Site: "checkout->payment", Error: "breaker open", Count: 7, Example: "0badcafe0badcafe0badcafe0badcafe"},
+			{Phase: "fault", Site: "payment->bank", Error: "DEADLINE_EXCEEDED", Count: 31, Example: "4bf92f3577b34da6a3ce929d0e0e4736"},
+			{Phase: "after", Site: "checkout->payment", Error: "breaker open", Count: 7, Example: "0badcafe0badcafe0badcafe0badcafe"},
 			{Site: "gateway->checkout", Error: strings.Repeat("a long error; ", 12), Count: 1, Example: "1badcafe0badcafe0badcafe0badcafe"},
 			{Site: "gateway", Error: "shed", Count: 1, Example: "2badcafe0badcafe0badcafe0badcafe"},
 		}}
@@ -191,7 +191,7 @@ func hostile() chaos.Result {
 			e.Rows[j].Metric, e.Rows[j].Class, e.Rows[j].Limit, e.Rows[j].Unit = evil, evil, evil, evil
 		}
 		e.Findings = []chaos.Finding{{Check: evil, Site: evil, Mechanism: evil, Text: evil, Trace: evil, Repeat: evil, Verdict: chaos.Fail}}
-		e.Hops = []chaos.Hop{{Site: evil, Error: evil, Example: evil, Count: -1}}
+		e.Hops = []chaos.Hop{{Phase: evil, Site: evil, Error: evil, Example: evil, Count: -1}}
 	}
 	r.Findings = r.Experiments[0].Findings
 	for i := range r.Audit {

@@ -107,6 +107,15 @@ func howSoon(x chaos.Recovery) string {
 	return fmt.Sprintf("recovered within %s of the %s", duration(max(1, *x.Seconds)), cut(plain(cmp.Or(x.Since, "lift")), mostWord))
 }
 
+// elsewhere says in which phase a hop failed, if it is not the one that is meant
+// without saying so.
+func elsewhere(h chaos.Hop) string {
+	if h.Phase == "" || h.Phase == "fault" {
+		return ""
+	}
+	return " (" + cut(h.Phase, mostWord) + ")"
+}
+
 // total returns the row of a metric over all requests.
 func total(e chaos.ExperimentResult, metric string) chaos.Row {
 	for _, row := range e.Rows {

@@ -88,7 +88,7 @@ func newSection(number int, r chaos.Result, e chaos.ExperimentResult, traces map
 		}
 	}
 	for _, h := range e.Hops {
-		s.Hops = append(s.Hops, hop{h.Site, h.Error, count(h.Count), h.Example, traces[h.Example]})
+		s.Hops = append(s.Hops, hop{h.Site + elsewhere(h), h.Error, count(h.Count), h.Example, traces[h.Example]})
 	}
 	s.Chart = closeUp(r, e, fmt.Sprintf("chart-%d", number))
 	if sane(e.Fault) {

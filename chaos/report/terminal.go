@@ -173,7 +173,7 @@ func (t *terminal) hops(hs []chaos.Hop) {
 			t.line("  … and %d more", len(hs)-i)
 			break
 		}
-		t.line("  failed first at %s: %s × %s", plain(h.Site), count(h.Count), cut(plain(h.Error), 100))
+		t.line("  failed first at %s%s: %s × %s", plain(h.Site), plain(elsewhere(h)), count(h.Count), cut(plain(h.Error), 100))
 		t.line("      %s", t.paint(faint, "trace "+plain(h.Example)))
 	}
 }
