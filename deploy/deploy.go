@@ -32,7 +32,8 @@ type Engine interface {
 	Attach(ctx context.Context, scratch string) (System, error)
 	// Sweep ends and removes all that a run left: processes, containers,
 	// folders. It needs nothing but the run's scratch folder, is idempotent,
-	// and returns when a read-back shows that nothing is left.
+	// and returns when a read-back shows that nothing is left that anybody could
+	// remove: an engine's own documentation says what that may be.
 	Sweep(ctx context.Context, run, scratch string) error
 }
 

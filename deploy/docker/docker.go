@@ -104,7 +104,10 @@ func (e *Engine) Attach(ctx context.Context, scratch string) (deploy.System, err
 }
 
 // Sweep implements [deploy.Engine]: it removes the run's containers, its
-// network and its volumes, and then the scratch folder.
+// network and its volumes, and then the scratch folder. One thing it may have to
+// leave, and warns of: a network that is empty and that the daemon keeps all the
+// same, because it has lost count of what stood there. The next run after the
+// daemon's restart removes it.
 // It touches no folder that no run of this engine has marked as its own. A
 // template of a database that the run was making for an image when it ended is
 // no longer made, either.

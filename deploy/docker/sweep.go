@@ -99,8 +99,9 @@ func (l leftovers) onlyNetworks() bool {
 // daemon refuses to remove them all the same. It counts what stands in a
 // network apart from the things themselves, and a count that has gone wrong is
 // put right by nothing but the daemon's own restart (moby issue 42119; seen
-// with 20.10). Whatever else is tried, the network would stand in the way of
-// every run after this one.
+// with 20.10). A sweep that failed over it would fail again at the start of every
+// run until then, for the sake of a network in which nothing is; retireNetworks
+// removes it when that can be done.
 func (d *daemon) deserted(ctx context.Context, networks []string) bool {
 	for _, id := range networks {
 		n, err := d.api.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
