@@ -137,6 +137,7 @@ func TestEdgeProbes(t *testing.T) {
 		{"still reset", "reset", "", resets, false, false},
 	} {
 		t.Run(c.action+"/"+c.name, func(t *testing.T) {
+			t.Parallel() // most of a probe is waiting
 			s := newFake()
 			s.address = listen(t, c.serve)
 			if !strings.HasSuffix(c.name, "all over") { // past the relay nothing is wrong
