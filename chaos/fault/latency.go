@@ -71,13 +71,13 @@ func newLatency(r chaos.Resolved) (chaos.Fault, error) {
 // floor is the least that a slowed answer takes. The distributions other than
 // uniform have no strict floor; half the latency is below nearly all of their
 // draws and above any unslowed answer worth slowing.
-func (f *latency) floor() time.Duration {
-	if f.Delay.Distribution == "" || f.Delay.Distribution == "uniform" {
-		if least := f.Delay.Latency - f.Delay.Jitter; least > f.Delay.Latency/2 {
+func (d delay) floor() time.Duration {
+	if d.Distribution == "" || d.Distribution == "uniform" {
+		if least := d.Latency - d.Jitter; least > d.Latency/2 {
 			return least.D()
 		}
 	}
-	return f.Delay.Latency.D() / 2
+	return d.Latency.D() / 2
 }
 
 // Probe wants no link to answer sooner than the latency asked for, and the
@@ -86,7 +86,7 @@ func (f *latency) floor() time.Duration {
 func (f *latency) Probe(ctx context.Context, s deploy.System, injected bool) (string, error) {
 	// Not to have answered for three seconds is proof enough of a delay of ten
 	// minutes: beyond them the runner has long given up.
-	least := min(f.floor(), 3*time.Second)
+	least := min(f.Delay.floor(), 3*time.Second)
 	var mu sync.Mutex
 	quickest, slowest := time.Duration(1<<62), time.Duration(0)
 	err := f.each(func(link topology.Link) error {
@@ -143,5 +143,5 @@ func (f *latency) soonest(ctx context.Context, s deploy.System, caller string, l
 // Met reports a call over one of the links that took at least the latency
 // asked for, or failed.
 func (f *latency) Met(s collector.Span) bool {
-	return f.crosses(s) && (s.Error || s.Duration() >= f.floor())
+	return f.crosses(s) && (s.Error || s.Duration() >= f.Delay.floor())
 }

@@ -63,6 +63,18 @@
 //   - A narrow link is one line for each direction, which all connections of
 //     the link share in turns, a piece at a time. Payload is what it counts:
 //     the headers of a real one, some 3 to 5 %, are not there.
+//   - Each piece of a sliced stream is a write of its own on a socket without
+//     Nagle's delay (TCP_NODELAY, as Go sets it), so that it leaves as a segment
+//     of its own; what the peer reads at once is the peer's affair.
+//   - A connection that a limit closes is closed as a process does that ends: what
+//     it has carried in that direction is delivered, what is on its way in the
+//     other may be lost, and who still speaks hears a reset.
+//   - A flipped bit gets past TCP's checksums here, because the kernel counts them
+//     after us. On a real network, damage that leaves a sum of 16 bits unchanged
+//     does, and whatever happens between the checksum and the application.
+//   - A rule with a toxicity below 1 is met by that share of the connections,
+//     whatever its kind: each of them once and for all, from its first byte or
+//     from when the rule came, and the rest as if there were no rule.
 //   - Bytes that the kernel has taken are on the wire: a rule does not call them
 //     back. If a peer does not read, a splice may hold up to 1 MiB (its pipe)
 //     that it delivers, when the peer reads again, before the rule's turn.
@@ -91,5 +103,5 @@
 // A kind is one file: a [harm] that decodes its arguments and meets connections,
 // a [shaper] for each direction it changes, and one call of register. What the
 // connections of a link have in common, a [shared] harm keeps; a [pacer] lets
-// their chunks take turns. The engine never asks which kind it holds.
+// their chunks take turns, and a [cutter] takes them apart. The engine never asks which kind it holds.
 package relay

@@ -26,7 +26,9 @@ func TestKinds(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"bandwidth", "blackhole", "latency", "partition", "reset", "slow_close"} {
+	for _, want := range []string{
+		"bandwidth", "blackhole", "corrupt", "dial_latency", "latency", "limit_data", "partition", "reset", "slicer", "slow_close",
+	} {
 		if !slices.Contains(names, want) {
 			t.Errorf("kind %s is missing from %v", want, names)
 		}

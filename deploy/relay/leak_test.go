@@ -40,6 +40,10 @@ func TestNothingLeaks(t *testing.T) {
 		rule("r", "bandwidth", "both", `{"rate":"1KB/s"}`),
 		rule("r", "slow_close", "both", `{"delay":"10m"}`),
 		rule("r", "blackhole", "both", ""),
+		rule("r", "dial_latency", "both", `{"latency":"10m"}`),
+		rule("r", "slicer", "both", `{"average_size":1,"delay":"10m"}`),
+		rule("r", "limit_data", "to", `{"bytes":1}`),
+		rule("r", "corrupt", "both", `{"percent":0.001}`), // so little that none is hit
 	}
 	cycle := func(i int) {
 		rule := rules[i%len(rules)]
@@ -65,6 +69,12 @@ func TestNothingLeaks(t *testing.T) {
 			r.unshape(rule.ID)
 			if _, err := fresh.Read(make([]byte, 1)); err != io.EOF {
 				t.Fatalf("after the lift: %v, want the end", err)
+			}
+		case "limit_data": // which takes the answer with it, or not
+			io.WriteString(fresh, "y")
+			eventually(t, "it is closed", func() bool { return r.evidence(ab, rule.ID).Chunks == 1 })
+			if got, _ := io.ReadAll(fresh); len(got) > 1 {
+				t.Fatalf("%q came back", got)
 			}
 		default:
 			io.WriteString(fresh, "y")

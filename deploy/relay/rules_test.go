@@ -37,6 +37,8 @@ func TestRefusals(t *testing.T) {
 		{"direction", func(r *deploy.Rule) { r.Direction = "up" }, "direction"},
 		{"no ttl", func(r *deploy.Rule) { r.TTL = 0 }, "TTL"},
 		{"short ttl", func(r *deploy.Rule) { r.TTL = topology.Duration(time.Second - 1) }, "TTL"},
+		{"toxicity 2", func(r *deploy.Rule) { r.Toxicity = 2 }, "toxicity"},
+		{"negative toxicity", func(r *deploy.Rule) { r.Toxicity = -0.5 }, "toxicity"},
 		{"unknown argument", func(r *deploy.Rule) { r.Args = json.RawMessage(`{"latency":"1ms","delay":"1ms"}`) }, "delay"},
 		{"no argument", func(r *deploy.Rule) { r.Args = nil }, "nothing"},
 		{"negative latency", func(r *deploy.Rule) { r.Args = json.RawMessage(`{"latency":"-1ms"}`) }, "latency"},
@@ -57,6 +59,24 @@ func TestRefusals(t *testing.T) {
 		{"negative delay", func(r *deploy.Rule) { r.Kind, r.Args = "slow_close", json.RawMessage(`{"delay":"-1s"}`) }, "delay"},
 		{"an hour's delay", func(r *deploy.Rule) { r.Kind, r.Args = "slow_close", json.RawMessage(`{"delay":"1h"}`) }, "10m"},
 		{"a misspelt delay", func(r *deploy.Rule) { r.Kind, r.Args = "slow_close", json.RawMessage(`{"delya":"1s"}`) }, "delya"},
+		{"no latency of a set-up", func(r *deploy.Rule) { r.Kind, r.Args = "dial_latency", nil }, "nothing"},
+		{"correlation of one set-up", func(r *deploy.Rule) {
+			r.Kind, r.Args = "dial_latency", json.RawMessage(`{"latency":"1s","correlation":5}`)
+		}, "correlation"},
+		{"one-way set-up", func(r *deploy.Rule) { r.Kind, r.Direction = "dial_latency", "to" }, "both"},
+		{"no size", func(r *deploy.Rule) { r.Kind, r.Args = "slicer", json.RawMessage(`{"delay":"1ms"}`) }, "average_size"},
+		{"a size that nothing has", func(r *deploy.Rule) { r.Kind, r.Args = "slicer", json.RawMessage(`{"average_size":65536}`) }, "average_size"},
+		{"sizes of nothing", func(r *deploy.Rule) {
+			r.Kind, r.Args = "slicer", json.RawMessage(`{"average_size":5,"size_variation":5}`)
+		}, "size_variation"},
+		{"slices an hour apart", func(r *deploy.Rule) {
+			r.Kind, r.Args = "slicer", json.RawMessage(`{"average_size":5,"delay":"1h"}`)
+		}, "10m"},
+		{"no limit", func(r *deploy.Rule) { r.Kind, r.Args = "limit_data", nil }, "bytes"},
+		{"negative limit", func(r *deploy.Rule) { r.Kind, r.Args = "limit_data", json.RawMessage(`{"bytes":-1}`) }, "negative"},
+		{"no percentage", func(r *deploy.Rule) { r.Kind, r.Args = "corrupt", nil }, "percent"},
+		{"percentage 0", func(r *deploy.Rule) { r.Kind, r.Args = "corrupt", json.RawMessage(`{"percent":0}`) }, "percent"},
+		{"percentage 101", func(r *deploy.Rule) { r.Kind, r.Args = "corrupt", json.RawMessage(`{"percent":101}`) }, "percent"},
 		{"one-way reset", func(r *deploy.Rule) { r.Kind, r.Args, r.Direction = "reset", nil, "to" }, "both"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -93,6 +113,29 @@ func TestRulesAreReadBack(t *testing.T) {
 	r.unshape("suite/two?&")
 	if live, err := r.Rules(t.Context()); err != nil || len(live) != 0 {
 		t.Errorf("left %+v, %v", live, err)
+	}
+}
+
+// A rule with a toxicity harms its share of connections, and these wholly.
+func TestToxicityOnTheWire(t *testing.T) {
+	r := between(t, serve(t, func(c *net.TCPConn) { io.WriteString(c, "x") }))
+	half := rule("r", "reset", "both", "")
+	half.Toxicity = 0.5
+	r.shape(half)
+	if live, err := r.Rules(t.Context()); err != nil || len(live) != 1 || live[0].Toxicity != 0.5 {
+		t.Errorf("read back %+v, %v", live, err)
+	}
+	const n = 64
+	address := r.link(ab).Listen
+	var broken int64
+	for range n {
+		if first(address) != nil {
+			broken++
+		}
+	}
+	// The seed decides: that it is neither none nor all does not change.
+	if e := r.evidence(ab, "r"); broken == 0 || broken == n || e.Connections != broken {
+		t.Errorf("%d of %d connections were broken, evidence %+v", broken, n, e)
 	}
 }
 
