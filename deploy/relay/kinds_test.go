@@ -26,7 +26,7 @@ func TestKinds(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"bandwidth", "blackhole", "latency", "partition", "reset", "slow_close"} {
+	for _, want := range []string{"abort", "bandwidth", "blackhole", "delay_request", "drop_response", "duplicate_request", "latency", "partition", "reset", "slow_close"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("kind %s is missing from %v", want, names)
 		}

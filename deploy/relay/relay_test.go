@@ -44,7 +44,9 @@ func start(t testing.TB, c relay.Config) *rig {
 	t.Helper()
 	c.Control, c.Token = "127.0.0.1:0", token
 	for i := range c.Edges {
-		c.Edges[i].Protocol = topology.GRPC
+		if c.Edges[i].Protocol == "" {
+			c.Edges[i].Protocol = topology.GRPC
+		}
 		if c.Edges[i].Listen == "" {
 			c.Edges[i].Listen = "127.0.0.1:0"
 		}
