@@ -101,6 +101,7 @@ const (
 	Aborted         EntryKind = "aborted"     // the experiment's own abort limit was breached, or a lease expired
 	Lifting         EntryKind = "lifting"     // about to lift
 	Lifted          EntryKind = "lifted"      // Lift returned
+	Accounted       EntryKind = "accounted"   // Detail is what [Accountant.Account] said
 	LiftProven      EntryKind = "lift-proven"
 	LiftFailed      EntryKind = "lift-failed"   // exit code 4
 	Recovered       EntryKind = "recovered"     // goodput back in the band for 3 s

@@ -43,6 +43,15 @@ func ParseStatus(text string) (Status, error) {
 	return Status{}, fmt.Errorf("unknown status %.40q (want 400 to 599, or for gRPC one of %s)", text, strings.Join(codes[1:], ", "))
 }
 
+// GRPCStatus returns the status that gRPC writes as that number; the zero value
+// if there is none, or it is OK.
+func GRPCStatus(number string) Status {
+	if n, err := strconv.Atoi(number); err == nil && n > 0 && n < len(codes) {
+		return Status{grpc: codes[n]}
+	}
+	return Status{}
+}
+
 // IsZero reports whether s is none.
 func (s Status) IsZero() bool { return s == Status{} }
 
