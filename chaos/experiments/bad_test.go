@@ -64,7 +64,7 @@ func TestBad(t *testing.T) {
 		{"a misspelt key of a selector", "zones: [a]", "zone: [a]", `x.yaml:12: unknown key "zone" in a selector (want instances, services, zones)`},
 		{"a misspelt parameter", "hold: true", "holt: true", `x.yaml:12: kill: unknown field "holt"`},
 		{"a misspelt parameter inside", "{latency: 300ms}", "{latncy: 300ms}", `x.yaml:11: latency: unknown field "latncy"`},
-		{"an unknown fault", "action: kill", "action: explode", `x.yaml:12: unknown fault "explode" (want one of bandwidth, blackhole, kill, latency, oom, partition, pause, reset, slow_close, stop)`},
+		{"an unknown fault", "action: kill", "action: explode", `x.yaml:12: unknown fault "explode" (want one of abort, bandwidth, blackhole, delay_request, drop_response, duplicate_request, kill, latency, oom, partition, pause, reset, slow_close, stop)`},
 		{"a misspelt parameter of another end", "action: kill, selector: {instances: [payment-1], zones: [a]}, hold: true", "action: oom, selector: {instances: [payment-1], zones: [a]}, memory: 1", `x.yaml:12: oom: unknown field "memory"`},
 		{"an unknown probe", "name: goodput", "name: happiness", `x.yaml:7: unknown probe "happiness" (want one of goodput, failed, degraded, lost, p50, p90, p99, p99.9, amplification, recovery)`},
 		{"an unknown phase", "phase: after", "phase: later", `x.yaml:7: unknown phase "later" (want baseline, fault or after)`},

@@ -40,6 +40,11 @@ func TestRules(t *testing.T) {
 		{"blackhole", "", "", "both blackhole "},
 		{"blackhole", "", deploy.From, "from blackhole "},
 		{"slow_close", samples["slow_close"], deploy.To, `to slow_close {"delay":"2s"}`},
+		{"abort", `{"status":"ABORTED","path":"/a.B/*"}`, "", `both abort {"path":"/a.B/*","percent":100,"status":"ABORTED"}`},
+		{"abort", `{"status":503,"method":"POST","percent":20}`, "", `both abort {"method":"POST","percent":20,"status":"503"}`},
+		{"delay_request", samples["delay_request"], "", `both delay_request {"delay":"300ms","percent":100}`},
+		{"drop_response", `{"instead":"silence"}`, "", `both drop_response {"instead":"silence","percent":100}`},
+		{"duplicate_request", "", "", `both duplicate_request {"percent":100}`},
 		{"reset", "", "", `both reset {"probability":1}`},
 		{"reset", `{"probability":0.25}`, deploy.Both, `both reset {"probability":0.25}`},
 	} {
