@@ -120,7 +120,7 @@ func TestRefusals(t *testing.T) {
 // take the other for a second order with the same key.
 func TestOneOrderMadeTwiceAtOnce(t *testing.T) {
 	s := start(t, 2)
-	const orders = 200 // one in some forty pairs met in the middle before
+	const orders = 200 // of a server that got it wrong, the first fifty were enough
 	for i := range orders {
 		var work sync.WaitGroup
 		errs := make([]error, len(s.replicas))
