@@ -112,9 +112,8 @@
 //
 // # A new kind
 //
-// A kind is one file; one about requests is a [meddler] in an [effect], see
-// drop_response.go. One about bytes is a [harm] that decodes its arguments and meets connections,
-// a [shaper] for each direction it changes, and one call of register. What the
-// connections of a link have in common, a [shared] harm keeps; a [pacer] lets
+// A kind is one file: a [harm] that decodes its arguments and meets connections,
+// a [shaper] for each direction it changes, or a [meddler] for their requests,
+// and one call of register. What the connections of a link have in common, a [shared] harm keeps; a [pacer] lets
 // their chunks take turns. The engine never asks which kind it holds.
 package relay
