@@ -123,6 +123,13 @@ func readRecord(folder string) (*chaos.Record, error) {
 	if tear(torn); missing("journal", err) != nil {
 		return nil, err
 	}
+	for _, e := range rec.Journal {
+		if f, ok := rec.Faults[e.ID].(chaos.Accountant); ok && e.Kind == chaos.Accounted {
+			if err := f.Recall(e.Detail); err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", journalFile, e.ID, err)
+			}
+		}
+	}
 	rec.Header, rec.Requests, torn, err = loadgen.Read(filepath.Join(folder, historyFile))
 	if tear(torn); missing("history", err) != nil {
 		return nil, err

@@ -126,7 +126,7 @@ func record(ctx context.Context, o Options, p chaos.Plan, schedule chaos.Schedul
 		return err
 	}
 	defer func() { err = errors.Join(err, journal.Close()) }()
-	s, err := open(ctx, o, p.Run, folder, p.Topology)
+	s, err := open(ctx, o, p.Run, folder, p.Topology, fault.Aware(schedule)...)
 	if err != nil {
 		return err
 	}

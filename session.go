@@ -45,8 +45,9 @@ type session struct {
 	hurried   bool   // somebody waits for the end: services need not finish what they do
 }
 
-// open brings a system up. On error nothing is left.
-func open(ctx context.Context, o Options, run, folder string, t topology.System) (_ *session, err error) {
+// open brings a system up, with those links aware of requests. On error nothing
+// is left.
+func open(ctx context.Context, o Options, run, folder string, t topology.System, aware ...topology.Link) (_ *session, err error) {
 	e, err := o.engine()
 	if err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func open(ctx context.Context, o Options, run, folder string, t topology.System)
 		return nil, err
 	}
 	s.system, err = e.Up(ctx, deploy.Plan{Run: run, Topology: t, Shop: o.Shop, Bedlam: o.Bedlam, Scratch: scratch, Logs: logs,
-		Telemetry: s.collector.URL(), Observe: s.events.write, Progress: func(text string) { o.Observe(Status{Step: text}) }})
+		Telemetry: s.collector.URL(), Aware: aware, Observe: s.events.write, Progress: func(text string) { o.Observe(Status{Step: text}) }})
 	if err != nil {
 		return nil, err // the engine says that it was bringing the system up
 	}

@@ -50,6 +50,16 @@ type Passing interface {
 	Passes() bool
 }
 
+// An Accountant is a fault that can be told exactly by which requests it was
+// met. Without an account it infers that from spans, by edge and time.
+type Accountant interface {
+	Witnessed
+	// Account says, before the system is gone, which requests met the fault.
+	Account(ctx context.Context, s deploy.System) (string, error)
+	// Recall tells a fault that was built again what Account said of it.
+	Recall(account string) error
+}
+
 // A Mode says how many of the selected instances are harmed.
 type Mode string
 

@@ -106,6 +106,7 @@ const (
 	LeaseLost       EntryKind = "lease-lost"    // the run's lease expired: another process may be healing
 	Lifting         EntryKind = "lifting"       // about to lift
 	Lifted          EntryKind = "lifted"        // Lift returned
+	Accounted       EntryKind = "accounted"     // Detail is what [Accountant.Account] said
 	LiftProven      EntryKind = "lift-proven"   // the probe saw that it is gone
 	Healed          EntryKind = "healed"        // lifted by another process, read back, not probed
 	LiftFailed      EntryKind = "lift-failed"   // exit code 4

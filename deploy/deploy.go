@@ -52,6 +52,10 @@ type Plan struct {
 	Scratch   string // the run's own folder: data, sockets, state; exists and is empty
 	Logs      string // folder for one log file an instance
 	Telemetry string // base URL of an OTLP/HTTP endpoint, or empty
+	// Aware are the links whose requests may be harmed: they are read from the
+	// first byte. Links that are not named can be harmed so too, but lose their
+	// connections when such a rule comes.
+	Aware []topology.Link
 	// Observe is told of each crash and restart; it must not block. May be nil.
 	Observe func(Event)
 	// Progress is told in a few words what is being done. May be nil.
@@ -141,11 +145,24 @@ type (
 		Unshape(ctx context.Context, id string) error
 		Rules(ctx context.Context) ([]Rule, error)
 	}
+	// A Teller tells which requests a rule about requests has harmed, also
+	// after it was taken away: nothing of a rule that was never there.
+	Teller interface {
+		Touched(ctx context.Context, rule string) (Touched, error)
+	}
 	// A Databaser says how to reach a store as a role, past every relay.
 	Databaser interface {
 		DSN(store, role string) (string, error)
 	}
 )
+
+// Touched is what a rule about requests has done.
+type Touched struct {
+	Requests int64 `json:"requests"`
+	// Traces are the trace ids of the first of them, ten thousand on each
+	// link, as 32 hexadecimal digits; one that has none is not among them.
+	Traces []string `json:"traces,omitempty"`
+}
 
 // AuditRole is the database role that may read the audit_* views and nothing else.
 const AuditRole = "audit"

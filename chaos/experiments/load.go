@@ -19,6 +19,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/chaos/fault"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -189,8 +190,16 @@ func fit(step chaos.Step, t topology.System) error {
 	if err != nil {
 		return err
 	}
-	if len(chaos.LinksBetween(t, callers, callees)) == 0 {
+	links := chaos.LinksBetween(t, callers, callees)
+	if len(links) == 0 {
 		return errors.New("no edge leads from its selector to its target")
+	}
+	for _, e := range t.Edges {
+		if slices.ContainsFunc(t.LinksOf(e), func(l topology.Link) bool { return slices.Contains(links, l) }) {
+			if err := fault.Suits(step.Spec, e.Protocol); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -16,13 +16,14 @@ import (
 // samples are the parameters of the kinds that cannot do without; a new kind
 // that needs some adds its own.
 var samples = map[string]string{
-	"bandwidth":    `{"bandwidth":{"rate":"64KB/s"}}`,
-	"corrupt":      `{"percent":5}`,
-	"dial_latency": `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
-	"latency":      `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
-	"limit_data":   `{"bytes":4096}`,
-	"slicer":       `{"average_size":64,"delay":"10ms"}`,
-	"slow_close":   `{"delay":"2s"}`,
+	"corrupt":       `{"percent":5}`,
+	"dial_latency":  `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
+	"limit_data":    `{"bytes":4096}`,
+	"slicer":        `{"average_size":64,"delay":"10ms"}`,
+	"bandwidth":     `{"bandwidth":{"rate":"64KB/s"}}`,
+	"delay_request": `{"delay":"300ms"}`,
+	"latency":       `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
+	"slow_close":    `{"delay":"2s"}`,
 }
 
 // sample is a harm of each kind on the small system.
@@ -213,7 +214,7 @@ func TestKinds(t *testing.T) {
 }
 
 func TestUnknownAction(t *testing.T) {
-	want := `unknown fault "explode" (want one of bandwidth, `
+	want := `unknown fault "explode" (want one of abort, bandwidth, `
 	_, build := fault.Build(chaos.Resolved{Action: "explode"})
 	for what, err := range map[string]error{
 		"build": build, "check": fault.Check(chaos.Spec{Action: "explode"}), "supported": fault.Supported(chaos.Resolved{Action: "explode"}, newFake()),
@@ -252,6 +253,20 @@ func TestBadParameters(t *testing.T) {
 		{"bandwidth", `{"bandwidth":{"rate":"1mbit"}}`, "up", `unknown direction "up"`},
 		{"blackhole", `{"delay":"1s"}`, "", `unknown field "delay"`},
 		{"blackhole", ``, "up", `unknown direction "up"`},
+		{"abort", `{"status":"OK"}`, "", "unknown status"},
+		{"abort", `{"status":302}`, "", "no failure of HTTP"},
+		{"abort", `{"percent":0}`, "", "percent must be"},
+		{"abort", `{"percent":101}`, "", "percent must be"},
+		{"abort", `{"method":"get"}`, "", "capital letters"},
+		{"abort", `{"path":"bank.v1.Bank/Charge"}`, "", "does not begin with /"},
+		{"abort", `{"path":"/a*/b"}`, "", "a * is a whole segment"},
+		{"abort", ``, "to", `unknown direction "to"`},
+		{"delay_request", ``, "", "delay must be more than 0"},
+		{"delay_request", `{"delay":"1h"}`, "", "at most 10m0s"},
+		{"delay_request", `{"delay":{"latency":"1s"}}`, "", "cannot unmarshal"},
+		{"drop_response", `{"instead":"never"}`, "", "neither reset nor silence"},
+		{"drop_response", `{"instead":{}}`, "", "neither reset nor silence"},
+		{"duplicate_request", `{"times":3}`, "", `unknown field "times"`},
 		{"slow_close", ``, "", "delay must be between 100ms and 10m0s"},
 		{"slow_close", `{"delya":"1s"}`, "", `unknown field "delya"`},
 		{"slow_close", `{"delay":"50ms"}`, "", "delay must be between"},

@@ -44,6 +44,11 @@ func TestRules(t *testing.T) {
 		{"slicer", samples["slicer"], deploy.From, `from slicer {"average_size":64,"delay":"10ms","size_variation":0}`},
 		{"limit_data", samples["limit_data"], "", `both limit_data {"bytes":4096}`},
 		{"corrupt", samples["corrupt"], deploy.To, `to corrupt {"percent":5}`},
+		{"abort", `{"status":"ABORTED","path":"/a.B/*"}`, "", `both abort {"path":"/a.B/*","percent":100,"status":"ABORTED"}`},
+		{"abort", `{"status":503,"method":"POST","percent":20}`, "", `both abort {"method":"POST","percent":20,"status":"503"}`},
+		{"delay_request", samples["delay_request"], "", `both delay_request {"delay":"300ms","percent":100}`},
+		{"drop_response", `{"instead":"silence"}`, "", `both drop_response {"instead":"silence","percent":100}`},
+		{"duplicate_request", "", "", `both duplicate_request {"percent":100}`},
 		{"reset", "", "", `both reset {"probability":1}`},
 		{"reset", `{"probability":0.25}`, deploy.Both, `both reset {"probability":0.25}`},
 	} {

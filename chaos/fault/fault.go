@@ -20,6 +20,7 @@ import (
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/topology"
 )
 
 // A Kind is one harm, as the catalogue lists it.
@@ -29,6 +30,9 @@ type Kind struct {
 	On     string `json:"on"`     // what it harms: instances or edges
 	Needs  Need   `json:"needs"`  // the power that an engine must have
 	Params string `json:"params"` // its parameters, as an experiment writes them; empty: none
+	// Requests says that it harms requests one by one, so that whoever stands
+	// on the edge must read them: see [Aware].
+	Requests bool `json:"requests,omitempty"`
 
 	build func(chaos.Resolved) (chaos.Fault, error)
 }
@@ -143,6 +147,45 @@ func Check(s chaos.Spec) error {
 		return fmt.Errorf("%s: %w", s.Action, err)
 	}
 	return nil
+}
+
+// A Suited fault is not for edges of every protocol.
+type Suited interface {
+	Suits(p topology.Protocol) error
+}
+
+// Suits reports what is wrong with a harm for an edge of that protocol, before
+// victims are chosen.
+func Suits(s chaos.Spec, p topology.Protocol) error {
+	k, err := find(s.Action)
+	if err != nil {
+		return err
+	}
+	f, err := k.build(chaos.Resolved{Action: s.Action, Args: s.Args, Direction: s.Direction})
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.Action, err)
+	}
+	if f, ok := f.(Suited); ok {
+		if err := f.Suits(p); err != nil {
+			return fmt.Errorf("%s: %w", s.Action, err)
+		}
+	}
+	return nil
+}
+
+// Aware returns the links on which a schedule harms requests: those whose
+// requests must be read from the first byte, before the baseline.
+func Aware(s chaos.Schedule) []topology.Link {
+	var all []topology.Link
+	for _, e := range s.Experiments {
+		for _, r := range e.Faults {
+			if kinds[r.Action].Requests {
+				all = append(all, r.Links...)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b topology.Link) int { return strings.Compare(a.String(), b.String()) })
+	return slices.Compact(all)
 }
 
 func find(action string) (Kind, error) {

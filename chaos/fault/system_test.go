@@ -151,6 +151,9 @@ func (f *fake) Rules(context.Context) ([]deploy.Rule, error) {
 	return slices.Clone(f.rules), f.refuse["rules"]
 }
 
+// Touched tells of nothing: no request goes through a fake.
+func (f *fake) Touched(context.Context, string) (deploy.Touched, error) { return deploy.Touched{}, nil }
+
 // A poor system has the powers of a fake but that to exhaust, and says so.
 type poor struct {
 	*fake

@@ -209,6 +209,13 @@ func (r *run) liftOne(ctx context.Context, f *live, last bool) error {
 		if err == nil && f.lifted.IsZero() {
 			f.lifted = time.Now()
 			write(chaos.Lifted, "")
+			// Nothing of the kind can be told any more when the system is down.
+			// Without it, the judge infers from spans.
+			if a, ok := f.fault.(chaos.Accountant); ok {
+				if account, err := a.Account(ctx, r.System); err == nil {
+					write(chaos.Accounted, account)
+				}
+			}
 		}
 		saw := ""
 		if p, ok := f.fault.(chaos.Prober); ok && err == nil {

@@ -15,11 +15,18 @@ import (
 	"github.com/bedlamlab/bedlam/services"
 )
 
+// found keeps what words mean: to read every file a thousand times is slow.
+var found = map[string][]chaos.Experiment{}
+
 func schedule(t *testing.T, seed uint64, words ...string) chaos.Schedule {
 	t.Helper()
-	es, err := experiments.Find(words)
-	if err != nil {
-		t.Fatal(err)
+	es, known := found[strings.Join(words, " ")]
+	if !known {
+		var err error
+		if es, err = experiments.Find(words); err != nil {
+			t.Fatal(err)
+		}
+		found[strings.Join(words, " ")] = es
 	}
 	s, err := runner.Schedule(seed, "x", es, services.Shop())
 	if err != nil {

@@ -103,6 +103,15 @@ func (c *Client) Stats(ctx context.Context) ([]LinkStats, error) {
 	return all, nil
 }
 
+// Touched returns what a rule has done to requests, also after it has gone.
+func (c *Client) Touched(ctx context.Context, id string) (deploy.Touched, error) {
+	var t deploy.Touched
+	if err := c.ask(ctx, http.MethodGet, "/touched?id="+url.QueryEscape(id), nil, &t); err != nil {
+		return t, fmt.Errorf("asking the relay what rule %s has done: %w", id, err)
+	}
+	return t, nil
+}
+
 // ask sends body, if any, and decodes the answer into v, if any.
 func (c *Client) ask(ctx context.Context, method, path string, body, v any) error {
 	var content io.Reader

@@ -22,6 +22,10 @@ type Edge struct {
 	Protocol topology.Protocol `json:"protocol"`
 	Listen   string            `json:"listen"`   // host:port; with port 0 the kernel picks one, see [LinkStats]
 	Upstream string            `json:"upstream"` // host:port of the callee itself
+	// Aware has every connection of the edge read from its first byte, so that
+	// rules about requests can come and go without closing any. An edge that
+	// is not aware gets such a rule too, but loses its live connections to it.
+	Aware bool `json:"aware,omitempty"`
 }
 
 // A Config is everything that a relay is told at its start.
@@ -85,6 +89,9 @@ func (c Config) validate() error {
 		case topology.HTTP, topology.GRPC, topology.Postgres:
 		default:
 			return fmt.Errorf("edge %.100q: unknown protocol %.40q", e.Link.String(), string(e.Protocol))
+		}
+		if e.Aware && e.Protocol == topology.Postgres {
+			return fmt.Errorf("edge %.100q: %w", e.Link.String(), errNoRequests)
 		}
 		for _, a := range []string{e.Listen, e.Upstream} {
 			if _, _, err := net.SplitHostPort(a); err != nil {

@@ -21,8 +21,10 @@ type conn struct {
 	callee   *net.TCPConn // nil until the set-up is through
 	meetings []*meeting
 	closed   bool
-	silent   int // flows whose destination is gone
-	finishes int // flows that have delivered the end
+	aware    bool // its requests are read
+	settled  bool // and that will not change any more
+	silent   int  // flows whose destination is gone
+	finishes int  // flows that have delivered the end
 
 	watch *watch      // of the caller, while the set-up is held back
 	left  atomic.Bool // the caller has closed its side during the set-up
@@ -44,6 +46,12 @@ func (c *conn) apply(postings []*posting, t *tally) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
+		return
+	}
+	if c.missed(postings) {
+		c.mu.Unlock()
+		c.edge.switched.Add(1)
+		c.reset()
 		return
 	}
 	met := make(map[*posting]*meeting, len(c.meetings))
@@ -108,6 +116,9 @@ func (c *conn) dial() bool {
 		if !c.over() {
 			c.edge.dialFailures.Add(1)
 		}
+		return false
+	}
+	if callee, err = c.attend(callee); err != nil {
 		return false
 	}
 	c.mu.Lock()

@@ -24,6 +24,7 @@ const bodyLimit = 2 << 20
 //	POST   /renew            extend the life of every rule
 //	PUT    /upstream         {"instance": "payment-2", "up": false}
 //	GET    /stats            what every link has carried
+//	GET    /touched?id=ID    the requests that a rule has harmed
 //
 // Every answer but a list is empty; every refusal is one line of text.
 type control struct {
@@ -43,6 +44,7 @@ func newControl(n *network, token string) http.Handler {
 	})
 	c.mux.HandleFunc("PUT /upstream", c.upstream)
 	c.mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) { answer(w, c.network.stats()) })
+	c.mux.HandleFunc("GET /touched", func(w http.ResponseWriter, r *http.Request) { answer(w, c.network.touched(r.URL.Query().Get("id"))) })
 	return c
 }
 

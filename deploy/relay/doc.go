@@ -82,12 +82,36 @@
 //     by its kernel, cut or not. What notices a cut is what the parties send
 //     themselves: requests, and the pings of gRPC.
 //   - An idle connection holds six descriptors: two sockets and the pipe of each
-//     splice.
+//     splice. One whose requests are read holds two more.
 //   - 4 MiB for each direction of a connection is what a Linux sender keeps
 //     unacknowledged at the most with its standard tcp_wmem, so a delayed link
 //     carries as much here as it would for real: 4 MiB for each delay, 40 MiB/s
 //     at 100 ms. Beyond it the relay stops reading, and the sender is held back
 //     by TCP as it would be.
+//
+// # Requests
+//
+// Some kinds harm requests, not bytes: [message] reads HTTP/1 and HTTP/2 on an
+// edge and lets each request meet the rules of its route. The reader stands next
+// to the callee, behind the flows, so that rules about bytes hold for what it
+// says, too:
+//
+//	caller ─▶ conn ═ flows ═▶ near ═ far ─▶ message.Wire ─▶ callee
+//
+// Nobody can begin to read in the middle of a connection: HPACK has a state that
+// is made by every header block since the first, and in spliced bytes nobody
+// knows where a frame begins, so that not even a GOAWAY could be put in. So an
+// edge is made [Edge.Aware] before there are connections; a run does so for the
+// links whose requests its schedule harms, before its baseline, and pays the
+// same for the reading before, during and after the fault. On an edge that is
+// not aware, a rule about requests resets the live connections and has the new
+// ones read; [LinkStats.Switched] says how many those were. When the last such
+// rule goes, no connection is closed: what is read is read to its end, and what
+// comes later is spliced again.
+//
+// Rules about requests combine in the order in which they came: delays add up,
+// and a request that one of them aborts does not meet the next. The copy that a
+// duplicate sends is on a connection of its own, past the rules about bytes.
 //
 // # Safety
 //
@@ -101,7 +125,8 @@
 // # A new kind
 //
 // A kind is one file: a [harm] that decodes its arguments and meets connections,
-// a [shaper] for each direction it changes, and one call of register. What the
-// connections of a link have in common, a [shared] harm keeps; a [pacer] lets
-// their chunks take turns, and a [cutter] takes them apart. The engine never asks which kind it holds.
+// a [shaper] for each direction it changes, or a [meddler] for their requests,
+// and one call of register. What the connections of a link have in common, a
+// [shared] harm keeps; a [pacer] lets their chunks take turns, and a [cutter]
+// takes them apart. The engine never asks which kind it holds.
 package relay

@@ -24,7 +24,7 @@ type edge struct {
 	ctx context.Context // of the relay
 	wg  *sync.WaitGroup // of the relay: everything that runs
 
-	accepted, dialFailures, movedTo, movedFrom atomic.Int64
+	accepted, dialFailures, switched, movedTo, movedFrom atomic.Int64
 
 	mu       sync.Mutex
 	listener *net.TCPListener // nil while closed
@@ -167,6 +167,7 @@ func (e *edge) set(programs []*program, t *tally) {
 		e.postings = append(e.postings, at)
 	}
 	for _, p := range posted {
+		p.end()
 		e.past = append(e.past, p)
 	}
 	e.past = e.past[max(0, len(e.past)-remembered):]

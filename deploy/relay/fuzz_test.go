@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/relay/message"
 )
 
 // Whatever stands in a configuration, it is refused or it is sound.
@@ -52,6 +53,11 @@ func FuzzRule(f *testing.F) {
 		`"kind":"slicer","args":{"average_size":1}`,
 		`"kind":"limit_data","args":{"bytes":7}`,
 		`"kind":"corrupt","args":{"percent":100}`,
+		`"kind":"abort","args":{"status":"UNAVAILABLE","path":"/bank.v1.Bank/*"}`,
+		`"kind":"abort","args":{"status":503,"method":"GET"}`,
+		`"kind":"delay_request","args":{"delay":"1s","percent":"20"}`,
+		`"kind":"drop_response","args":{"instead":"silence"}`,
+		`"kind":"duplicate_request"`,
 	} {
 		f.Add([]byte(`{"id":"r","links":[{"from":"a","to":"b"}],"direction":"both","ttl":"5s","seed":1,` + args + `}`))
 	}
@@ -66,6 +72,17 @@ func FuzzRule(f *testing.F) {
 		}
 		p := newPosting(&program{rule: r, harm: h}, r.Links[0])
 		m := p.meet(1)
+		if m.requests != nil {
+			var fate message.Fate
+			for range 3 {
+				m.requests(message.Request{Method: "POST", Path: "/bank.v1.Bank/Charge"}, &fate, m)
+			}
+			for _, d := range fate.Delays {
+				if d.For <= 0 || d.For > longest {
+					t.Fatalf("%s: held back for %v", data, d.For)
+				}
+			}
+		}
 		var way chain
 		way.held = func(int64) {}
 		now := time.Now()

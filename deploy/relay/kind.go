@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/relay/message"
+	"github.com/bedlamlab/bedlam/topology"
 )
 
 // A Kind describes one thing that a rule may do.
@@ -55,6 +57,8 @@ type effect struct {
 	// to and from shape the bytes of a direction; nil lets them pass. The
 	// engine uses only the directions that the rule names.
 	to, from shaper
+	// requests meddles with the requests on the connection, if it is not nil.
+	requests meddler
 	// reset ends the connection at once, in the way of [conn.reset].
 	reset bool
 	// breaks says that a connection that the rule has touched cannot go on
@@ -70,6 +74,18 @@ type shaper interface {
 	// until the rule goes. It reports whether it changed anything: that is
 	// the evidence that the rule had an effect.
 	shape(c chunk, emit func(chunk)) bool
+}
+
+// A meddler changes the fate of one request, after the rules that came before
+// its own have; who says what it did is m. It is called by one goroutine at a
+// time and must not block.
+type meddler func(q message.Request, f *message.Fate, m *meeting)
+
+// A choosy harm is not for every edge.
+type choosy interface {
+	harm
+	// suits says why it is not for an edge of that protocol.
+	suits(p topology.Protocol) error
 }
 
 // A pacer is a shaper whose chunks take turns with those of other connections:

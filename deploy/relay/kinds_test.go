@@ -27,7 +27,8 @@ func TestKinds(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"bandwidth", "blackhole", "corrupt", "dial_latency", "latency", "limit_data", "partition", "reset", "slicer", "slow_close",
+		"abort", "bandwidth", "blackhole", "corrupt", "delay_request", "dial_latency", "drop_response", "duplicate_request", "latency",
+		"limit_data", "partition", "reset", "slicer", "slow_close",
 	} {
 		if !slices.Contains(names, want) {
 			t.Errorf("kind %s is missing from %v", want, names)

@@ -103,6 +103,11 @@ func (n *network) compile(r *deploy.Rule) (*program, error) {
 		if n.at[l] == nil {
 			return nil, refuse("unknown link %.100q", l.String())
 		}
+		if c, ok := h.(choosy); ok {
+			if err := c.suits(n.at[l].Protocol); err != nil {
+				return nil, refuse("rule %q: %s on %.100q: %w", r.ID, r.Kind, l.String(), err)
+			}
+		}
 	}
 	return &program{rule: *r, harm: h}, nil
 }

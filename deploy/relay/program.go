@@ -1,10 +1,13 @@
 package relay
 
 import (
+	"context"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/relay/message"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -35,10 +38,22 @@ type posting struct {
 	link                       topology.Link
 	harm                       harm // the program's, for this link
 	chunks, bytes, connections atomic.Int64
+
+	live context.Context // done when the rule has gone from the edge
+	end  context.CancelFunc
+
+	mu       sync.Mutex
+	requests int64
+	traces   []string
 }
+
+// mostTraces bounds the requests whose trace ids an edge keeps for each rule: a
+// minute of a load ten times the usual one.
+const mostTraces = 10_000
 
 func newPosting(p *program, l topology.Link) *posting {
 	at := &posting{program: p, link: l, harm: p.harm}
+	at.live, at.end = context.WithCancel(context.Background())
 	if s, ok := p.harm.(shared); ok {
 		at.harm = s.onLink()
 	}
@@ -49,6 +64,7 @@ func newPosting(p *program, l topology.Link) *posting {
 type meeting struct {
 	posting  *posting
 	to, from *stage // nil where it does nothing
+	requests meddler
 	reset    bool
 	breaks   bool
 	seen     atomic.Bool // it has touched the connection
@@ -64,7 +80,7 @@ func (p *posting) meet(ordinal uint64) *meeting {
 	e := p.harm.meet(func(d deploy.Direction) *rand.Rand {
 		return draws(p.rule.Seed, p.link, ordinal, d)
 	})
-	m := &meeting{posting: p, breaks: e.breaks}
+	m := &meeting{posting: p, requests: e.requests, breaks: e.breaks}
 	if e.to != nil && p.rule.Direction != deploy.From {
 		m.to = &stage{shaper: e.to, touch: m.touch}
 	}
@@ -80,9 +96,21 @@ func (p *posting) meet(ordinal uint64) *meeting {
 
 // touch counts a chunk that the program has changed.
 func (m *meeting) touch(c chunk) {
-	m.touched() // first: who reads the count may lift the rule next, and it breaks what it has touched
+	m.touched() // first: who has seen the evidence may count on it
 	m.posting.chunks.Add(1)
 	m.posting.bytes.Add(int64(len(c.data)))
+}
+
+// touchRequest counts a request that the program has changed.
+func (m *meeting) touchRequest(q message.Request) {
+	m.touched()
+	p := m.posting
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.requests++
+	if q.Trace != "" && len(p.traces) < mostTraces {
+		p.traces = append(p.traces, q.Trace)
+	}
 }
 
 func (m *meeting) touched() {

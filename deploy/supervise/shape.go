@@ -58,6 +58,16 @@ func (b *Base) Rules(ctx context.Context) ([]deploy.Rule, error) {
 	return all, nil
 }
 
+// Touched implements [deploy.Teller].
+func (b *Base) Touched(ctx context.Context, id string) (deploy.Touched, error) {
+	var t deploy.Touched
+	err := b.insist(ctx, func(ctx context.Context) (err error) {
+		t, err = b.network.Touched(ctx, id)
+		return err
+	})
+	return t, err
+}
+
 // insist asks the relay again while it is being restarted: as long as nothing
 // answers. A refusal is an answer. If the relay has gone for good, ErrGone.
 func (b *Base) insist(ctx context.Context, ask func(context.Context) error) error {

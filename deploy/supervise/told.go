@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy/postgres"
@@ -58,7 +59,8 @@ func (s *System) relayConfig() ([]byte, error) {
 	c := relay.Config{Control: s.desc.Layout.Control, Token: s.desc.Token}
 	for _, e := range s.desc.Topology.Edges {
 		for _, l := range s.desc.Topology.LinksOf(e) {
-			c.Edges = append(c.Edges, relay.Edge{Link: l, Protocol: e.Protocol, Listen: s.desc.Layout.Links[l.String()], Upstream: s.desc.Layout.Own[l.To]})
+			c.Edges = append(c.Edges, relay.Edge{Link: l, Protocol: e.Protocol, Listen: s.desc.Layout.Links[l.String()], Upstream: s.desc.Layout.Own[l.To],
+				Aware: slices.Contains(s.plan.Aware, l)})
 		}
 	}
 	var err error

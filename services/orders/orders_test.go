@@ -125,6 +125,31 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestOneOrderMadeTwiceAtOnce lets both copies of a request meet: neither may
+// take the other for a second order with the same key.
+func TestOneOrderMadeTwiceAtOnce(t *testing.T) {
+	s := start(t, 2)
+	const orders = 200 // of a server that got it wrong, the first fifty were enough
+	for i := range orders {
+		var work sync.WaitGroup
+		errs := make([]error, len(s.replicas))
+		for n, c := range s.replicas {
+			work.Go(func() { _, errs[n] = c.Create(t.Context(), request(fmt.Sprintf("o-%d", i))) })
+		}
+		work.Wait()
+		for _, err := range errs {
+			if err != nil {
+				t.Fatalf("order %d: %v", i, err)
+			}
+		}
+	}
+	var lines int
+	s.query(`SELECT count(*) FROM orders.audit_lines`, &lines)
+	if lines != 2*orders {
+		t.Errorf("%d lines, want 2 for each order", lines)
+	}
+}
+
 // TestPaidOrCancelled lets payers and cancellers meet on the same orders.
 func TestPaidOrCancelled(t *testing.T) {
 	s := start(t, 2)

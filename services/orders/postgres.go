@@ -7,7 +7,6 @@ import (
 	"maps"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -23,10 +22,12 @@ type postgres struct{ pool *pgxpool.Pool }
 
 const (
 	// makeOrder writes the lines only together with the order, so that a
-	// repeated request adds none.
+	// repeated request adds none. ON CONFLICT names no column: with one it would
+	// be order_id, and of two copies of a request that come at once the second
+	// would break the other unique constraint, key's, before it saw the first.
 	makeOrder = `WITH made AS (
 			INSERT INTO orders (order_id, key, customer, total) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (order_id) DO NOTHING RETURNING order_id)
+			ON CONFLICT DO NOTHING RETURNING order_id)
 		INSERT INTO lines (order_id, sku, quantity, price)
 		SELECT order_id, l.* FROM made, unnest($5::text[], $6::integer[], $7::bigint[]) AS l`
 
@@ -56,9 +57,6 @@ const (
 	readLines = `SELECT sku, quantity, price FROM lines WHERE order_id = $1 ORDER BY sku COLLATE "C"`
 )
 
-// uniqueViolation is the SQLSTATE of a second row where one is allowed.
-const uniqueViolation = "23505"
-
 // create is idempotent by order. It refuses an order that is there with another
 // content, and a key that has bought another order.
 func (p postgres) create(ctx context.Context, r *orderspb.CreateRequest) (*orderspb.Order, error) {
@@ -70,9 +68,8 @@ func (p postgres) create(ctx context.Context, r *orderspb.CreateRequest) (*order
 	var b pgx.Batch
 	b.Queue(makeOrder, r.GetOrder(), r.GetKey(), r.GetCustomer(), r.GetTotal(), skus, quantities, prices)
 	o, err := p.read(ctx, &b, r.GetOrder(), "making an order")
-	var broken *pgconn.PgError
 	switch {
-	case errors.As(err, &broken) && broken.Code == uniqueViolation:
+	case status.Code(err) == codes.NotFound:
 		return nil, answer.Refused("KEY_REUSED", "the key has bought another order")
 	case err != nil:
 		return nil, err

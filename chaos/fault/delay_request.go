@@ -1,0 +1,55 @@
+package fault
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/observability/collector"
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+// delayRequest holds requests back, each by itself: their connection goes on.
+type delayRequest struct {
+	routed
+	Delay topology.Duration `json:"delay"`
+}
+
+func init() {
+	register(Kind{Name: "delay_request", On: onEdges, Needs: needs[deploy.Shaper](), Requests: true,
+		Doc:    "Holds requests on an edge back before the callee hears of them; others on the same connection go on.",
+		Params: "delay: 300ms, up to 10m; " + routeParams,
+		build:  newDelayRequest})
+}
+
+func newDelayRequest(r chaos.Resolved) (chaos.Fault, error) {
+	f := &delayRequest{routed: routed{Percent: 100}}
+	if err := decode(r.Args, f); err != nil {
+		return nil, err
+	}
+	if f.Delay <= 0 || f.Delay > longest {
+		return nil, fmt.Errorf("delay must be more than 0 and at most %s", longest)
+	}
+	return f, f.harm(r, map[string]any{"delay": f.Delay})
+}
+
+// Probe wants an answer over every link no sooner than the delay, and past the
+// relay sooner. A delay that nobody would wait for is seen by
+// the silence.
+func (f *delayRequest) Probe(ctx context.Context, s deploy.System, injected bool) (string, error) {
+	const patience = 3 * time.Second // as of slow_close: longer than this the runner does not wait
+	least, limit := f.Delay.D(), f.Delay.D()+2*time.Second
+	if least > patience {
+		least, limit = patience, patience
+	}
+	return f.probe(ctx, s, injected, limit, func(a reply) bool {
+		return a.took >= least && (a.err == nil || silent(a.err))
+	})
+}
+
+// Met reports a call that took as long, or failed.
+func (f *delayRequest) Met(s collector.Span) bool {
+	return f.on(s, s.Error || s.Duration() >= f.Delay.D())
+}
