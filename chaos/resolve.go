@@ -19,7 +19,10 @@ func Resolve(step Step, t topology.System, draw *rand.Rand) (Resolved, error) {
 	if err != nil {
 		return r, err
 	}
-	picked := pick(candidates, step, draw)
+	picked, err := pick(candidates, step, draw)
+	if err != nil {
+		return r, err
+	}
 	if err := WithinShare(picked, step.Share, t); err != nil {
 		return r, err
 	}
@@ -40,14 +43,18 @@ func Resolve(step Step, t topology.System, draw *rand.Rand) (Resolved, error) {
 }
 
 // pick draws as many of the candidates as the mode says and returns them in
-// the topology's order.
-func pick(all []topology.Instance, step Step, draw *rand.Rand) []topology.Instance {
+// the topology's order. More than there are is an error: less harm than was
+// asked for would be taken for all of it.
+func pick(all []topology.Instance, step Step, draw *rand.Rand) ([]topology.Instance, error) {
 	n := len(all)
 	switch step.Mode {
 	case One, "":
 		n = 1
 	case Fixed:
-		n = min(step.Value, n)
+		if step.Value > n {
+			return nil, fmt.Errorf("mode fixed asks for %d instances, and its selector picks only %d", step.Value, n)
+		}
+		n = step.Value
 	case Percent:
 		n = (n*step.Value + 99) / 100 // rounded up: a percentage never means nobody
 	}
@@ -57,7 +64,7 @@ func pick(all []topology.Instance, step Step, draw *rand.Rand) []topology.Instan
 	for _, i := range chosen {
 		picked = append(picked, all[i])
 	}
-	return picked
+	return picked, nil
 }
 
 // WithinShare refuses a harm to more than percent of any service's replicas.

@@ -40,6 +40,8 @@ func failed(r *loadgen.Request) {
 	}
 }
 
+func untruthful(r *loadgen.Request) { r.Outcome, r.Reason = loadgen.Failed, "untrue" }
+
 // limit changes what an experiment holds the shop to.
 func (w *world) limit(experiment string, ls ...chaos.Limit) {
 	for i := range w.plan.Experiments {
@@ -63,10 +65,10 @@ func (w *world) hang(begun float64, signs ...float64) {
 // badAnswers are those that the shop was seen to give.
 var badAnswers = []bad{
 	{"an untrue answer", func(t *testing.T, w *world) {
-		w.each(firstBegun+3, firstBegun+3.02, func(r *loadgen.Request) { r.Outcome, r.Reason = loadgen.Failed, "untrue" })
+		w.each(firstBegun+3, firstBegun+3.02, untruthful)
 	}, "truth", "catalog", bankCut, chaos.Fail},
 	{"an untrue answer before any fault", func(t *testing.T, w *world) {
-		w.each(5, 5.02, func(r *loadgen.Request) { r.Outcome, r.Reason = loadgen.Failed, "untrue" })
+		w.each(5, 5.02, untruthful)
 	}, "truth", "catalog", "", chaos.Fail},
 	{"a call without a timeout", func(t *testing.T, w *world) {
 		w.hang(firstBegun, 1, 1.5, 2, 2.5)
@@ -113,7 +115,7 @@ var badMeasures = []bad{
 			Detail: "goodput 0.100 of 300 requests is below the experiment's abort limit of 0.500"})
 	}, "abort", "", bankCut, chaos.Fail},
 	{"the lease was lost", func(t *testing.T, w *world) {
-		w.journal = slices.Insert(w.journal, 8, chaos.Entry{Time: moment(firstBegun + 6), Kind: chaos.Aborted, Experiment: bankCut, Detail: "the lease is lost"})
+		w.journal = slices.Insert(w.journal, 8, chaos.Entry{Time: moment(firstBegun + 6), Kind: chaos.LeaseLost, Experiment: bankCut, Detail: "it expired"})
 		w.erase(bankCut, chaos.ExperimentEnded)
 	}, "abort", "", bankCut, chaos.Inconclusive},
 	{"a limit that only the generator broke", func(t *testing.T, w *world) {
@@ -156,6 +158,17 @@ var badRecords = []bad{
 	}, "witnesses", "", bankCut, chaos.Inconclusive},
 	{"one of two faults is not proven", func(t *testing.T, w *world) {
 		w.schedule.Experiments[0].Faults = append(w.schedule.Experiments[0].Faults, chaos.Resolved{ID: bankCut + "/2", Action: "kill", Instances: []string{"payment-2"}})
+	}, "witnesses", "", bankCut, chaos.Inconclusive},
+	{"one of two faults is met by no request", func(t *testing.T, w *world) {
+		second := chaos.Resolved{ID: bankCut + "/2", Action: "kill", Instances: []string{"payment-2"}}
+		w.schedule.Experiments[0].Faults = append(w.schedule.Experiments[0].Faults, second)
+		for _, e := range slices.Clone(w.journal) {
+			if e.Experiment == bankCut && e.ID != "" {
+				e.ID, e.Fault = second.ID, nil
+				w.journal = append(w.journal, e)
+			}
+		}
+		slices.SortStableFunc(w.journal, func(a, b chaos.Entry) int { return a.Time.Compare(b.Time) })
 	}, "witnesses", "", bankCut, chaos.Inconclusive},
 	{"a power that the engine has not got", func(t *testing.T, w *world) {
 		w.erase(bankCut, chaos.Injecting, chaos.Injected, chaos.Proven, chaos.Lifting, chaos.Lifted, chaos.LiftProven, chaos.Recovered, chaos.Audited)

@@ -182,18 +182,18 @@ func slowest(v *view, l chaos.Limit) (site, trace string, ok bool) {
 var aborted = experimentCheck{
 	Check: Check{"abort", "goodput never falls below the experiment's own abort limit"},
 	judge: func(v *view) []chaos.Finding {
+		if detail, was := v.has(chaos.LeaseLost); was {
+			return []chaos.Finding{{Verdict: chaos.Inconclusive, Text: "the run lost its lease: " + detail}}
+		}
 		detail, was := v.has(chaos.Aborted)
 		if !was {
 			return nil
 		}
-		f := chaos.Finding{Verdict: chaos.Inconclusive, Text: "aborted: " + detail}
-		if strings.Contains(detail, "abort limit") {
-			f.Mechanism = "abort"
-			if v.lateIn("fault") == "" {
-				f.Verdict = chaos.Fail
-			}
-			f.Site, f.Trace, f.Count = v.blame(chaos.Limit{})
+		f := chaos.Finding{Verdict: chaos.Inconclusive, Mechanism: "abort", Text: "aborted: " + detail}
+		if v.lateIn("fault") == "" {
+			f.Verdict = chaos.Fail
 		}
+		f.Site, f.Trace, f.Count = v.blame(chaos.Limit{})
 		return []chaos.Finding{f}
 	},
 }

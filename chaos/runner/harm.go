@@ -31,7 +31,7 @@ func (r *run) build(e chaos.ScheduledExperiment) ([]*Harm, error) {
 // experiment's abort limit was breached; what is still on is for lift.
 func (r *run) harm(ctx context.Context, faults []*Harm) error {
 	begin := time.Now()
-	w := witness{spans: r.Spans, seen: map[collector.TraceID]bool{}}
+	w := witness{spans: r.Spans, seen: map[collector.TraceID]bool{}, met: map[*Harm]bool{}}
 	for {
 		elapsed := time.Since(begin)
 		for _, f := range faults {
@@ -39,13 +39,13 @@ func (r *run) harm(ctx context.Context, faults []*Harm) error {
 			case f.injected.IsZero() && elapsed >= f.At.D():
 				// It may have been asleep since it last asked.
 				if err := r.Lease(); err != nil {
-					return errors.Join(err, r.write(chaos.Aborted, "", err.Error()))
+					return errors.Join(err, r.write(chaos.LeaseLost, "", err.Error()))
 				}
 				if err := r.inject(ctx, f); err != nil {
 					return err
 				}
 			case !f.injected.IsZero() && f.lifted.IsZero() && f.Duration > 0 && elapsed >= (f.At+f.Duration).D():
-				if err := f.Lift(context.WithoutCancel(ctx), func() {}); err != nil {
+				if err := f.lift(context.WithoutCancel(ctx), func() {}, false); err != nil {
 					return err
 				}
 			}
@@ -56,7 +56,7 @@ func (r *run) harm(ctx context.Context, faults []*Harm) error {
 		}
 		if err := r.tick(ctx); err != nil {
 			if ctx.Err() == nil { // a lost lease
-				err = errors.Join(err, r.write(chaos.Aborted, "", err.Error()))
+				err = errors.Join(err, r.write(chaos.LeaseLost, "", err.Error()))
 			}
 			return err
 		}
@@ -88,7 +88,7 @@ func (r *run) holding(faults []*Harm, w *witness) (done bool, err error) {
 	if waiting || held < holdLeast {
 		return false, nil
 	}
-	return held >= holdMost || w.count(faults, first) >= witnessesWanted, nil
+	return held >= holdMost || w.enough(faults, first), nil
 }
 
 func (r *run) inject(ctx context.Context, f *Harm) error {
@@ -104,23 +104,32 @@ func (r *run) inject(ctx context.Context, f *Harm) error {
 }
 
 // lift ends every fault that is still on, all at once, and returns when the
-// last one was seen to be gone.
+// last one was seen to be gone, those included that were lifted before.
 func (r *run) lift(ctx context.Context, faults []*Harm) (time.Time, error) {
 	r.phase("lift", "")
 	return liftAll(ctx, faults)
 }
 
-// A witness counts the requests whose traces met a fault.
+// A witness counts the requests whose traces met the faults.
 type witness struct {
 	spans chaos.Spans
 	seen  map[collector.TraceID]bool
-	last  time.Time // when it was last asked
+	met   map[*Harm]bool // by some request
+	last  time.Time      // when it was last asked
 }
 
-// count looks at most once a second: spans arrive in batches.
-func (w *witness) count(faults []*Harm, since time.Time) int {
-	if len(w.seen) >= witnessesWanted || time.Since(w.last) < time.Second {
-		return len(w.seen)
+// enough reports whether as many requests as are wanted met the faults, and
+// some met each of them that is on. It looks at most once a second: spans
+// arrive in batches.
+func (w *witness) enough(faults []*Harm, since time.Time) bool {
+	satisfied := func() bool {
+		return len(w.seen) >= witnessesWanted && !slices.ContainsFunc(faults, func(f *Harm) bool {
+			_, can := f.fault.(chaos.Witnessed)
+			return can && f.lifted.IsZero() && !w.met[f]
+		})
+	}
+	if satisfied() || time.Since(w.last) < time.Second {
+		return satisfied()
 	}
 	w.last = time.Now()
 	w.spans.Between(since, w.last, func(s collector.Span) bool {
@@ -128,11 +137,12 @@ func (w *witness) count(faults []*Harm, since time.Time) int {
 			if m, ok := f.fault.(chaos.Witnessed); ok && !f.injected.IsZero() && !s.End.Before(f.injected) &&
 				(f.lifted.IsZero() || s.Start.Before(f.lifted)) && m.Met(s) {
 				w.seen[s.Trace] = true
+				w.met[f] = true
 			}
 		}
-		return len(w.seen) < witnessesWanted
+		return !satisfied()
 	})
-	return len(w.seen)
+	return satisfied()
 }
 
 // describe says in a few words what is done to whom.

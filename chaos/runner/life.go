@@ -35,6 +35,7 @@ type Harm struct {
 	fault      chaos.Fault
 	injected   time.Time // zero: not yet
 	lifted     time.Time // zero: not yet
+	gone       bool      // and a probe has seen it
 	hurry      context.CancelFunc
 	proof      *proof // nil: nothing to wait for
 }
@@ -85,7 +86,10 @@ func (l *Life) inject(ctx context.Context, f *Harm) error {
 		return err
 	}
 	f.injected = time.Now() // from here on it may be on, whatever Inject returns
-	if err := f.fault.Inject(ctx, l.System); err != nil {
+	limited, cancel := context.WithTimeout(ctx, injectMost)
+	err := f.fault.Inject(limited, l.System)
+	cancel()
+	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -116,6 +120,9 @@ func (f *Harm) prove(ctx context.Context, into *proof) {
 	p, ok := f.fault.(chaos.Prober)
 	if ok {
 		into.saw, into.unproven = f.ask(ctx, p)
+		if into.unproven != nil && ctx.Err() != nil {
+			into.unproven = fmt.Errorf("the fault ended before a probe had seen it (%w)", into.unproven)
+		}
 	} else {
 		into.unproven = errors.New("the fault has no probe")
 	}
@@ -156,26 +163,33 @@ func (f *Harm) Hurry() { f.hurry() }
 // of the moment at which the system first said that the fault is lifted, before
 // that is proven. The error wraps [ErrNotLifted], or is of the journal, which
 // keeps nothing harmed.
-func (f *Harm) Lift(ctx context.Context, lifted func()) error {
-	defer f.hurry()
+func (f *Harm) Lift(ctx context.Context, lifted func()) error { return f.lift(ctx, lifted, true) }
+
+// lift is Lift for who knows whether it is the last one. If not, another fault
+// may stand in the probe's way: then what the probe does not see yet, it is to
+// be asked for again when all are lifted.
+func (f *Harm) lift(ctx context.Context, lifted func(), last bool) error {
 	// A journal that cannot be written (a full disk) keeps nothing harmed.
 	var unwritten error
 	write := func(kind chaos.EntryKind, detail string) {
 		unwritten = errors.Join(unwritten, f.write(kind, detail))
 	}
 	if f.proof != nil {
-		// What the probe saw must not be taken from a fault half lifted.
+		// What the probe saw must not be taken from a fault half lifted; and
+		// what it has not seen by now, it need not.
+		f.hurry()
 		<-f.proof.done
-		unwritten = f.proof.unwritten
+		unwritten, f.proof.unwritten = f.proof.unwritten, nil
 	}
-	write(chaos.Lifting, "")
+	if f.lifted.IsZero() {
+		write(chaos.Lifting, "")
+	}
 	ctx, cancel := context.WithTimeout(ctx, liftMost)
 	defer cancel()
-	var last error // that was not only the end of the patience
-	for written := false; ; {
+	var why error // that was not only the end of the patience
+	for {
 		err := f.fault.Lift(ctx, f.life.System)
-		if err == nil && !written {
-			written = true
+		if err == nil && f.lifted.IsZero() {
 			f.lifted = time.Now()
 			write(chaos.Lifted, "")
 			lifted()
@@ -185,15 +199,19 @@ func (f *Harm) Lift(ctx context.Context, lifted func()) error {
 			saw, err = p.Probe(ctx, f.life.System, false)
 		}
 		if err == nil {
+			f.gone = true
 			write(chaos.LiftProven, saw)
 			return unwritten
 		}
-		if last == nil || ctx.Err() == nil {
-			last = err
+		if !last && !f.lifted.IsZero() {
+			return unwritten
+		}
+		if why == nil || ctx.Err() == nil {
+			why = err
 		}
 		if sleep(ctx, tick) != nil {
-			write(chaos.LiftFailed, last.Error())
-			return errors.Join(fmt.Errorf("%w: %s: %w", ErrNotLifted, f.ID, last), unwritten)
+			write(chaos.LiftFailed, why.Error())
+			return errors.Join(fmt.Errorf("%w: %s: %w", ErrNotLifted, f.ID, why), unwritten)
 		}
 	}
 }
@@ -204,8 +222,8 @@ func liftAll(ctx context.Context, faults []*Harm) (time.Time, error) {
 	var wg sync.WaitGroup
 	errs := make([]error, len(faults))
 	for i, f := range faults {
-		if !f.injected.IsZero() && f.lifted.IsZero() {
-			wg.Go(func() { errs[i] = f.Lift(ctx, func() {}) })
+		if !f.injected.IsZero() && !f.gone {
+			wg.Go(func() { errs[i] = f.lift(ctx, func() {}, true) })
 		}
 	}
 	wg.Wait()

@@ -15,18 +15,7 @@ package compose
 import (
 	"fmt"
 
-	"github.com/bedlamlab/bedlam/deploy/attach"
 	"github.com/bedlamlab/bedlam/topology"
-)
-
-// The names of what the file says of every container of the shop.
-const (
-	// LabelService, LabelInstance and LabelZone say which replica a container is.
-	LabelService  = "dev.bedlam.service"
-	LabelInstance = attach.LabelInstance
-	LabelZone     = "dev.bedlam.zone"
-	// LabelChaos with the value yes is its owner's consent to be broken.
-	LabelChaos = attach.LabelChaos
 )
 
 // The environment of [Provision], and what the file's own variables are called.

@@ -17,7 +17,7 @@ import (
 const guestSchema = "bedlam.attached/1"
 
 // An Attached is the engine for containers that somebody else has started. It
-// starts and removes none; it breaks those whose label [attach.LabelChaos] says
+// starts and removes none; it breaks those whose label [deploy.LabelChaos] says
 // that it may, starts again those that it, or a crash, has ended, and at the end
 // all run that ran.
 //

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
 
 	"github.com/bedlamlab/bedlam/deploy"
 )
@@ -172,6 +173,30 @@ func TestSweepPutsRight(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(scratch, "system.json")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestDownSaysWhatItCannotPutRight removes what a container that is down needs
+// to start: the daemon says of that that it is not found, as it does of a
+// container that its owner has removed.
+func TestDownSaysWhatItCannotPutRight(t *testing.T) {
+	w := newTown(t)
+	w.front(w.consenting("front-1"), container.RestartPolicyDisabled)
+	n, err := w.api.NetworkCreate(w.ctx, w.run, client.NetworkCreateOptions{})
+	w.must(err)
+	back := w.stranger(w.consenting("back-1"), func(o *client.ContainerCreateOptions) {
+		o.HostConfig.NetworkMode = container.NetworkMode(n.ID)
+	}, "live")
+	s := w.attached()
+	w.must(s.Hold(w.ctx, "back-1"))
+	w.must(s.Kill(w.ctx, "back-1"))
+	_, err = w.api.NetworkRemove(w.ctx, n.ID, client.NetworkRemoveOptions{})
+	w.must(err)
+	if err := s.Down(w.ctx); err == nil || !strings.Contains(err.Error(), "back-1") {
+		t.Errorf("back-1 is %+v and Down says %v", w.look(back), err)
+	}
+	if err := NewAttached(w.file).Sweep(w.ctx, w.run, w.scratch(map[string]string{"back-1": back})); err == nil || !strings.Contains(err.Error(), "back-1") {
+		t.Errorf("back-1 is %+v and the sweep says %v", w.look(back), err)
 	}
 }
 

@@ -12,11 +12,13 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 func TestContainerLife(t *testing.T) {
 	l := newLab(t)
-	id := l.cast(spec{Instance: "front-1", Name: "bedlam-" + l.run + "-front-1"}, "live")
+	id := l.cast(spec{Instance: "front-1"}, "live")
 	if v := l.look(id); v.Running || !v.Created || !v.Started.IsZero() || v.Instance != "front-1" || v.Name != "bedlam-"+l.run+"-front-1" {
 		t.Errorf("made and not started, it is %+v", v)
 	}
@@ -175,12 +177,12 @@ func TestContainerIsConfined(t *testing.T) {
 	h, c := got.Container.HostConfig, got.Container.Config
 	for what, good := range map[string]bool{
 		"memory":  h.Memory == 64<<20 && h.MemorySwap == 64<<20,
-		"cpus":    h.NanoCPUs == 5e8,
+		"cpus":    h.CPUPeriod == 100_000 && h.CPUQuota == 50_000,
 		"pids":    h.PidsLimit != nil && *h.PidsLimit == pids,
 		"restart": h.RestartPolicy.Name == "no",
 		"init":    h.Init != nil && !*h.Init,
 		"log":     h.LogConfig.Type == "json-file" && h.LogConfig.Config["max-size"] != "",
-		"labels":  c.Labels[runLabel] == l.run && c.Labels[instanceLabel] != "" && c.Labels["color"] == "red",
+		"labels":  c.Labels[deploy.LabelRun] == l.run && c.Labels[deploy.LabelInstance] != "" && c.Labels["color"] == "red",
 		"env":     strings.Contains(strings.Join(c.Env, " "), "GREETING=hello"),
 	} {
 		if !good {
@@ -260,7 +262,7 @@ func TestExec(t *testing.T) {
 func TestCreateRefuses(t *testing.T) {
 	l := newLab(t)
 	taken := "bedlam-" + l.run + "-somebody"
-	_, err := l.api.VolumeCreate(l.ctx, client.VolumeCreateOptions{Name: taken, Labels: map[string]string{runLabel: l.run + "-other"}})
+	_, err := l.api.VolumeCreate(l.ctx, client.VolumeCreateOptions{Name: taken, Labels: map[string]string{deploy.LabelRun: l.run + "-other"}})
 	l.must(err)
 	defer l.api.VolumeRemove(l.ctx, taken, client.VolumeRemoveOptions{})
 	for why, s := range map[string]spec{
@@ -273,11 +275,7 @@ func TestCreateRefuses(t *testing.T) {
 			t.Errorf("%s: a container was made", why)
 		}
 	}
-	found, err := l.containers(l.ctx, l.run)
-	if err != nil || len(found) > 0 {
-		t.Errorf("after refusals there are %v, %v", found, err)
-	}
-	if _, err := l.containers(l.ctx, ""); !errors.Is(err, errNoRun) {
-		t.Errorf("the containers of no run: %v", err)
+	if left, err := l.left(l.ctx, l.run); err != nil || len(left.containers) > 0 {
+		t.Errorf("after refusals there are %v, %v", left, err)
 	}
 }

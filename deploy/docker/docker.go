@@ -13,8 +13,10 @@
 // daemon's own restart policy is off), so that the same experiment means the
 // same on both engines; here is what a container is and how it ends.
 //
-// Everything of a run carries the label dev.bedlam.run, which is how
-// [Engine.Sweep] finds it all whatever happened to the scratch folder.
+// Everything of a run carries the label dev.bedlam.run and a name that begins
+// with bedlam-RUN, which is how [Engine.Sweep] finds it all whatever happened to
+// the scratch folder. Images belong to no run: those of the same content are the
+// same, and what nobody has used for a while goes when the next one is made.
 //
 // [NewAttached] gives the engine for containers that somebody else has started.
 // They bear no such label; its scratch folder says which they are, and the
@@ -113,7 +115,7 @@ func (e *Engine) Attach(ctx context.Context, scratch string) (deploy.System, err
 }
 
 // Sweep implements [deploy.Engine]: it removes the run's containers, its
-// network, its volumes and its unfinished images, and then the scratch folder.
+// network and its volumes, and then the scratch folder.
 // It touches no folder that no run of this engine has marked as its own. A
 // template of a database that the run was making for an image when it ended is
 // no longer made, either.

@@ -14,6 +14,8 @@ import (
 
 	api "github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 // A network is the network of one run: a bridge of its own, whose containers
@@ -111,7 +113,7 @@ func (d *daemon) tryNetwork(ctx context.Context, run string, subnet netip.Prefix
 		// Containers reach one another also where the daemon's default is that
 		// they do not.
 		Options: map[string]string{"com.docker.network.bridge.enable_icc": "true"},
-		Labels:  map[string]string{runLabel: run},
+		Labels:  map[string]string{deploy.LabelRun: run},
 	})
 	if err != nil {
 		return nil, err

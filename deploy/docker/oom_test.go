@@ -14,7 +14,7 @@ import (
 func (l *lab) starving(s spec) (m *machine, id string) {
 	l.t.Helper()
 	m = &machine{daemon: l.daemon, desc: supervise.Description{Run: l.run}}
-	s.Instance, s.Name = "front-1", m.container("front-1")
+	s.Instance = "front-1"
 	id = l.play(s, "live")
 	l.alive(id)
 	return m, id

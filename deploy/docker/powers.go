@@ -17,11 +17,8 @@ type machine struct {
 	exhaustedAt sync.Map // instance → when the life began on which exhaust was at work last
 }
 
-// container is the name of an instance's container, by which the daemon knows
-// it as well as by its id.
-func (m *machine) container(instance string) string {
-	return "bedlam-" + m.desc.Run + "-" + instance
-}
+// container is the name of an instance's container.
+func (m *machine) container(instance string) string { return containerName(m.desc.Run, instance) }
 
 // Look implements [supervise.Machine].
 func (m *machine) Look(ctx context.Context, instance string) (deploy.Phase, int, error) {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 // A view is what the daemon says of a container.
@@ -36,6 +38,7 @@ type view struct {
 	Published map[int]int // container's port → port of 127.0.0.1, while it runs
 	Signal    string      // that asks it to end, as its image or its owner says; empty: SIGTERM
 	Health    []string    // the command that asks it for its health; empty: there is none
+	Healthy   bool        // the daemon has run that command in this life, and it said so
 }
 
 // inspect asks the daemon about a container.
@@ -47,7 +50,7 @@ func (d *daemon) inspect(ctx context.Context, id string) (view, error) {
 	c := got.Container
 	v := view{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image, Published: map[int]int{}}
 	if c.Config != nil {
-		v.Instance, v.Labels = c.Config.Labels[instanceLabel], c.Config.Labels
+		v.Instance, v.Labels = c.Config.Labels[deploy.LabelInstance], c.Config.Labels
 		v.Signal, v.Health = c.Config.StopSignal, healthCommand(c.Config)
 	}
 	if c.HostConfig != nil {
@@ -58,6 +61,7 @@ func (d *daemon) inspect(ctx context.Context, id string) (view, error) {
 		v.Running, v.Restart = st.Running && !st.Restarting, st.Restarting
 		v.Paused, v.Created, v.PID = st.Paused, st.Status == container.StateCreated, st.Pid
 		v.ExitCode, v.OOMKilled, v.Error = st.ExitCode, st.OOMKilled, st.Error
+		v.Healthy = st.Health != nil && st.Health.Status == container.Healthy
 		v.Started, v.Finished = moment(st.StartedAt), moment(st.FinishedAt)
 	}
 	if n := c.NetworkSettings; n != nil {
