@@ -131,6 +131,13 @@ func (a Ask) check() error {
 // An unfit error is about what was asked for: asked again it is no better.
 type unfit struct{ error }
 
+func (u unfit) Unwrap() error { return u.error }
+
+// A refused error is about the moment: later it may be another.
+type refused struct{ error }
+
+func (r refused) Unwrap() error { return r.error }
+
 // Inject does at once what is asked for, and returns when it stands in the
 // journal and is injected, or the error of either. It is in nobody's power to
 // take back half of it: there is no context.

@@ -109,7 +109,7 @@ func (m *Monkey) strike(r chaos.Resolved, origin Origin) (*led, error) {
 		close(f.injected)
 		close(f.lifted)
 		m.change(f, WasLeftOut, func() { f.State, f.Reason = LeftOut, err.Error() })
-		return f, err
+		return f, refused{err}
 	}
 	go m.lead(f)
 	return f, nil

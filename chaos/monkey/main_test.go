@@ -1,13 +1,21 @@
 package monkey_test
 
 import (
+	"flag"
 	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// A plan is costly to draw: a quarter of rapid's usual number, unless
+	// another is asked for.
+	if err := flag.Set("rapid.checks", "25"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func read(t testing.TB, path string) []byte {
 	t.Helper()

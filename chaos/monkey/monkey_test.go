@@ -247,20 +247,20 @@ func TestWhatGoesWrong(t *testing.T) {
 	bad := errors.New("no")
 	for _, c := range []struct {
 		name string
-		hand hand
+		hand *hand
 		rec  error
 		err  error
 		want string
 		n    monkey.Counts
 	}{
-		{"refused", hand{refuse: bad}, nil, nil, "monkey/1 left-out false: no", monkey.Counts{LeftOut: 1}},
-		{"failed", hand{fail: bad}, nil, nil, "monkey/1 gone false: no", monkey.Counts{Failed: 1, Gone: 1}},
-		{"stuck", hand{stuck: bad}, nil, bad, "monkey/1 not-lifted true: no", monkey.Counts{Injected: 1, Proven: 1, NotLifted: 1}},
-		{"unseen", hand{unseen: bad}, nil, nil, "monkey/1 gone false", monkey.Counts{Injected: 1, Unproven: 1, Gone: 1}},
-		{"unrecorded", hand{}, bad, nil, "monkey/1 left-out false: no", monkey.Counts{LeftOut: 1}},
+		{"refused", &hand{refuse: bad}, nil, nil, "monkey/1 left-out false: no", monkey.Counts{LeftOut: 1}},
+		{"failed", &hand{fail: bad}, nil, nil, "monkey/1 gone false: no", monkey.Counts{Failed: 1, Gone: 1}},
+		{"stuck", &hand{stuck: bad}, nil, bad, "monkey/1 not-lifted true: no", monkey.Counts{Injected: 1, Proven: 1, NotLifted: 1}},
+		{"unseen", &hand{unseen: bad}, nil, nil, "monkey/1 gone false", monkey.Counts{Injected: 1, Unproven: 1, Gone: 1}},
+		{"unrecorded", &hand{}, bad, nil, "monkey/1 left-out false: no", monkey.Counts{LeftOut: 1}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			o := config(&c.hand, each(harm(1, time.Second, time.Second, "kill", "cart-1")))
+			o := config(c.hand, each(harm(1, time.Second, time.Second, "kill", "cart-1")))
 			o.Record = func(chaos.Resolved) error { return c.rec }
 			m := monkey.New(o)
 			if err := m.Run(t.Context()); !errors.Is(err, c.err) {

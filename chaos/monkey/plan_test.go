@@ -25,6 +25,9 @@ var start = time.Date(2026, time.March, 23, 8, 0, 0, 0, time.UTC)
 // catalogue is the built-in one, with what each fault harms.
 func catalogue(t testing.TB) []monkey.Choice {
 	t.Helper()
+	if whole != nil {
+		return whole
+	}
 	all, err := monkey.Catalogue()
 	if err != nil {
 		t.Fatal(err)
@@ -36,8 +39,11 @@ func catalogue(t testing.TB) []monkey.Choice {
 		}
 		all[i].Edges = fault.Kinds()[at].On == "edges"
 	}
+	whole = all
 	return all
 }
+
+var whole []monkey.Choice // once it was read
 
 func plan(t testing.TB, o monkey.Options) *monkey.Plan {
 	t.Helper()
