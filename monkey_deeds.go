@@ -63,10 +63,7 @@ func (o MonkeyOptions) deeds(base Options) (deeds, error) {
 func (o MonkeyOptions) choices(named map[string]bool) ([]monkey.Choice, error) {
 	all, err := monkey.Catalogue()
 	if o.Catalogue != "" {
-		var b []byte
-		if b, err = os.ReadFile(o.Catalogue); err == nil {
-			all, err = monkey.ParseCatalogue(o.Catalogue, b)
-		}
+		all, err = readCatalogue(o.Catalogue)
 		for _, c := range all {
 			named[c.Fault] = c.Weight > 0
 		}
@@ -97,6 +94,24 @@ func (o MonkeyOptions) choices(named map[string]bool) ([]monkey.Choice, error) {
 		}
 	}
 	return all, nil
+}
+
+// maxCatalogue is larger than any that a person writes.
+const maxCatalogue = 1 << 20
+
+func readCatalogue(path string) ([]monkey.Choice, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxCatalogue {
+		return nil, fmt.Errorf("%s: want a file of at most %d bytes", path, maxCatalogue)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return monkey.ParseCatalogue(path, b)
 }
 
 func readReplay(path string) ([]chaos.Resolved, error) {
