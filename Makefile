@@ -35,6 +35,10 @@ chaos: build ## break the shop and judge it  [ENGINE=process] [SUITE=default|smo
 up: build ## start the shop and its customers, until Ctrl-C  [ENGINE=process]
 	@bin/bedlam up --engine $(ENGINE)
 
+.PHONY: monkey
+monkey: build ## start the shop and keep breaking it, until Ctrl-C  [ENGINE=process] [SEED=1]
+	@bin/bedlam monkey --engine $(ENGINE) --seed $(SEED)
+
 .PHONY: test
 # Three packages at a time: half of their time they wait, for restarts, leases and daemons.
 test: build ## run all tests (under 12 minutes on 2 cores)

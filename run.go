@@ -101,6 +101,16 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	return out, err
 }
 
+// Foresee returns the schedule that [Run] would follow, and does nothing.
+func Foresee(o Options) (chaos.Schedule, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return chaos.Schedule{}, err
+	}
+	_, s, err := plan(o, o.topology())
+	return s, err
+}
+
 // plan finds the experiments and draws the schedule.
 func plan(o Options, t topology.System) ([]chaos.Experiment, chaos.Schedule, error) {
 	es, err := experiments.Find(o.Words)

@@ -26,6 +26,17 @@ func (t *Telemetry) startLogs(ctx context.Context, r Resource, res *resource.Res
 		t.Log = slog.New(here)
 		return nil
 	}
+	provider, err := records(ctx, res, base)
+	if err != nil {
+		return err
+	}
+	t.ends = append(t.ends, provider.Shutdown)
+	t.Log = slog.New(slog.NewMultiHandler(here, otelslog.NewHandler(r.Service, otelslog.WithLoggerProvider(provider))))
+	return nil
+}
+
+// records makes what sends log records to base.
+func records(ctx context.Context, res *resource.Resource, base string) (*sdklog.LoggerProvider, error) {
 	exporter, err := otlploghttp.New(ctx,
 		otlploghttp.WithEndpointURL(base+"/v1/logs"),
 		otlploghttp.WithCompression(otlploghttp.NoCompression),
@@ -36,13 +47,10 @@ func (t *Telemetry) startLogs(ctx context.Context, r Resource, res *resource.Res
 		otlploghttp.WithProxy(direct),
 	)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	provider := sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(sdklog.NewBatchProcessor(exporter,
-		sdklog.WithExportInterval(spanFlush), sdklog.WithMaxQueueSize(logQueue), sdklog.WithExportTimeout(sendLimit))))
-	t.ends = append(t.ends, provider.Shutdown)
-	t.Log = slog.New(slog.NewMultiHandler(here, otelslog.NewHandler(r.Service, otelslog.WithLoggerProvider(provider))))
-	return nil
+	return sdklog.NewLoggerProvider(sdklog.WithResource(res), sdklog.WithProcessor(sdklog.NewBatchProcessor(exporter,
+		sdklog.WithExportInterval(spanFlush), sdklog.WithMaxQueueSize(logQueue), sdklog.WithExportTimeout(sendLimit)))), nil
 }
 
 // traced adds the ids of the span in which a line is written, as the exported

@@ -31,6 +31,18 @@ const (
 func direct(*http.Request) (*url.URL, error) { return nil, nil }
 
 func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource, base string) error {
+	provider, err := traces(ctx, res, base)
+	if err != nil {
+		return err
+	}
+	otel.SetTracerProvider(provider)
+	t.ends = append(t.ends, provider.Shutdown)
+	return nil
+}
+
+// traces makes what sends spans to base; without one they are made and kept
+// by nobody.
+func traces(ctx context.Context, res *resource.Resource, base string) (*sdktrace.TracerProvider, error) {
 	// Everything is sampled: a judge reads the traces of single requests.
 	opts := []sdktrace.TracerProviderOption{sdktrace.WithResource(res), sdktrace.WithSampler(sdktrace.AlwaysSample())}
 	if base != "" {
@@ -44,7 +56,7 @@ func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource, bas
 			otlptracehttp.WithProxy(direct),
 		)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		opts = append(opts, sdktrace.WithBatcher(exporter,
 			sdktrace.WithBatchTimeout(spanFlush),
@@ -53,8 +65,5 @@ func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource, bas
 			sdktrace.WithExportTimeout(sendLimit),
 		))
 	}
-	provider := sdktrace.NewTracerProvider(opts...)
-	otel.SetTracerProvider(provider)
-	t.ends = append(t.ends, provider.Shutdown)
-	return nil
+	return sdktrace.NewTracerProvider(opts...), nil
 }

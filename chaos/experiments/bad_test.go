@@ -152,6 +152,10 @@ func TestFit(t *testing.T) {
 		{"zones: [a]", "zones: [b]", `step 2 (kill): the selector matches no instance`},
 		{"target: {services: [bank]}", "target: {services: [gateway]}", `step 1 (latency): no edge leads from its selector to its target`},
 		{"instances: [payment-1], zones: [a]", "services: [loader]", `step 2 (kill): the load generator is the witness, not a victim: name services`},
+		{"instances: [payment-1], zones: [a]}, hold: true}", "services: [payment]}}\n  - {action: pause, selector: {zones: [b]}, at: 9s}",
+			"steps 2 and 3 are on at the same time: kill and pause would both harm payment-2: they could not be told apart"},
+		{"- {action: kill, selector: {instances: [payment-1], zones: [a]}, hold: true}", "- {action: partition, selector: {zones: [b]}, target: {services: [bank]}, at: 2s}",
+			"steps 1 and 2 are on at the same time: latency and partition would both harm the link payment-2->bank-1: they could not be told apart"},
 		{"edge: payment->bank", "edge: bank->payment", `the hypothesis limits amplification of edge bank->payment, which shop has not got`},
 	} {
 		e, err := experiments.Parse("x.yaml", []byte(strings.Replace(good, c.old, c.new, 1)))

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
@@ -163,6 +164,11 @@ func Fit(e chaos.Experiment, t topology.System) error {
 		if err := fit(step, t); err != nil {
 			return fmt.Errorf("%s: step %d (%s): %w", e.Name, i+1, step.Action, err)
 		}
+		for j, other := range e.Method[:i] {
+			if err := apart(other, step, t); err != nil {
+				return fmt.Errorf("%s: steps %d and %d are on at the same time: %w", e.Name, j+1, i+1, err)
+			}
+		}
 	}
 	for _, l := range e.Hypothesis.Limits {
 		if l.Edge == "" {
@@ -202,4 +208,24 @@ func fit(step chaos.Step, t topology.System) error {
 		}
 	}
 	return nil
+}
+
+// apart refuses two steps that overlap in time and might, with some seed, harm
+// the same instance or link: an experiment fits with every seed or with none.
+func apart(a, b chaos.Step, t topology.System) error {
+	ra, err := reach(a, t)
+	if err != nil {
+		return err
+	}
+	rb, err := reach(b, t)
+	if err != nil || !chaos.Overlap(ra, rb) {
+		return err
+	}
+	return chaos.Conflict(ra, rb)
+}
+
+// reach is all that a step may harm, whatever its mode chooses.
+func reach(step chaos.Step, t topology.System) (chaos.Resolved, error) {
+	step.Mode, step.Share = chaos.All, 100
+	return chaos.Resolve(step, t, rand.New(rand.NewPCG(0, 0))) // of all there is nothing to choose
 }

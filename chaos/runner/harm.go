@@ -6,46 +6,32 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/observability/collector"
 )
 
-// A live fault is one of an experiment's faults and what has become of it.
-type live struct {
-	chaos.Resolved
-	fault    chaos.Fault
-	injected time.Time // zero: not yet
-	lifted   time.Time // zero: not yet
-	gone     bool      // and a probe has seen it
-	proof    chan error
-	unproof  context.CancelFunc // ends the proof
-}
-
-func (r *run) build(e chaos.ScheduledExperiment) ([]*live, error) {
-	var faults []*live
+func (r *run) build(e chaos.ScheduledExperiment) ([]*Harm, error) {
+	life := &Life{System: r.System, Journal: r.Journal, Build: r.Build, Supported: r.Supported}
+	var faults []*Harm
 	for _, resolved := range e.Faults {
-		if err := r.Supported(resolved, r.System); err != nil {
-			return nil, fmt.Errorf("%s: %w", resolved.ID, err)
-		}
-		f, err := r.Build(resolved)
+		f, err := life.prepare(resolved, e.Name)
 		if err != nil {
 			return nil, err
 		}
-		faults = append(faults, &live{Resolved: resolved, fault: f})
+		faults = append(faults, f)
 	}
-	slices.SortStableFunc(faults, func(a, b *live) int { return int(a.At - b.At) })
+	slices.SortStableFunc(faults, func(a, b *Harm) int { return int(a.At - b.At) })
 	return faults, nil
 }
 
 // harm injects each fault at its time, lifts those that end early, and holds
 // until enough requests have met them. It returns nil also when the
 // experiment's abort limit was breached; what is still on is for lift.
-func (r *run) harm(ctx context.Context, faults []*live) error {
+func (r *run) harm(ctx context.Context, faults []*Harm) error {
 	begin := time.Now()
-	w := witness{spans: r.Spans, seen: map[collector.TraceID]bool{}, met: map[*live]bool{}}
+	w := witness{spans: r.Spans, seen: map[collector.TraceID]bool{}, met: map[*Harm]bool{}}
 	for {
 		elapsed := time.Since(begin)
 		for _, f := range faults {
@@ -59,7 +45,7 @@ func (r *run) harm(ctx context.Context, faults []*live) error {
 					return err
 				}
 			case !f.injected.IsZero() && f.lifted.IsZero() && f.Duration > 0 && elapsed >= (f.At+f.Duration).D():
-				if err := r.liftOne(context.WithoutCancel(ctx), f, false); err != nil {
+				if err := f.lift(context.WithoutCancel(ctx), func() {}, false); err != nil {
 					return err
 				}
 			}
@@ -78,7 +64,7 @@ func (r *run) harm(ctx context.Context, faults []*live) error {
 }
 
 // holding reports whether the fault phase is over.
-func (r *run) holding(faults []*live, w *witness) (done bool, err error) {
+func (r *run) holding(faults []*Harm, w *witness) (done bool, err error) {
 	var first time.Time
 	waiting := false // for a fault's beginning or early end
 	for _, f := range faults {
@@ -105,154 +91,39 @@ func (r *run) holding(faults []*live, w *witness) (done bool, err error) {
 	return held >= holdMost || w.enough(faults, first), nil
 }
 
-func (r *run) inject(ctx context.Context, f *live) error {
+func (r *run) inject(ctx context.Context, f *Harm) error {
 	r.phase("inject", describe(f.Resolved))
-	resolved := f.Resolved
-	if err := r.Journal.Write(chaos.Entry{Kind: chaos.Injecting, Experiment: r.at.Experiment, ID: f.ID, Fault: &resolved}); err != nil {
-		return err
+	err := f.life.inject(ctx, f)
+	if err == nil {
+		r.phase("hold", describe(f.Resolved))
 	}
-	f.injected = time.Now() // from here on it may be on, whatever Inject returns
-	limited, cancel := context.WithTimeout(ctx, injectMost)
-	err := f.fault.Inject(limited, r.System)
-	cancel()
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return r.write(chaos.Unproven, f.ID, "injecting failed: "+err.Error())
+	if errors.Is(err, ErrNotInjected) {
+		return nil // the journal says so; what it means is the judge's to say
 	}
-	if err := r.write(chaos.Injected, f.ID, ""); err != nil {
-		return err
-	}
-	r.phase("hold", describe(f.Resolved))
-	f.proof = make(chan error, 1)
-	proving, unproof := context.WithCancel(ctx)
-	f.unproof = unproof
-	go func() { f.proof <- r.prove(proving, f) }()
-	return nil
-}
-
-// prove asks the probe until it sees the fault, and writes down what it saw.
-func (r *run) prove(ctx context.Context, f *live) error {
-	p, ok := f.fault.(chaos.Prober)
-	if !ok {
-		return r.write(chaos.Unproven, f.ID, "the fault has no probe")
-	}
-	saw, err := r.ask(ctx, f, p, true, proofMost)
-	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("the fault ended before a probe had seen it (%w)", err)
-	}
-	if err != nil {
-		return r.write(chaos.Unproven, f.ID, err.Error())
-	}
-	return r.write(chaos.Proven, f.ID, saw)
-}
-
-func (r *run) ask(ctx context.Context, f *live, p chaos.Prober, injected bool, most time.Duration) (string, error) {
-	begin := time.Now()
-	for {
-		saw, err := p.Probe(ctx, r.System, injected)
-		if err == nil || time.Since(begin) > most {
-			return saw, err
-		}
-		if sleep(ctx, tick) != nil {
-			return saw, err
-		}
-	}
+	return err
 }
 
 // lift ends every fault that is still on, all at once, and returns when the
 // last one was seen to be gone, those included that were lifted before.
-func (r *run) lift(ctx context.Context, faults []*live) (time.Time, error) {
+func (r *run) lift(ctx context.Context, faults []*Harm) (time.Time, error) {
 	r.phase("lift", "")
-	var wg sync.WaitGroup
-	errs := make([]error, len(faults))
-	for i, f := range faults {
-		if !f.injected.IsZero() && !f.gone {
-			wg.Go(func() { errs[i] = r.liftOne(ctx, f, true) })
-		}
-	}
-	wg.Wait()
-	var last time.Time
-	for _, f := range faults {
-		if f.lifted.After(last) {
-			last = f.lifted
-		}
-	}
-	return last, errors.Join(errs...)
-}
-
-// liftOne lifts a fault until a read-back shows that it is gone, and a probe
-// too. If it is not the last, another fault may stand in the probe's way: then
-// what the probe does not see yet, it is asked for again when all are lifted.
-func (r *run) liftOne(ctx context.Context, f *live, last bool) error {
-	// A journal that cannot be written (a full disk) keeps nothing harmed.
-	var unwritten error
-	write := func(kind chaos.EntryKind, detail string) {
-		unwritten = errors.Join(unwritten, r.write(kind, f.ID, detail))
-	}
-	if f.proof != nil {
-		// What the probe saw must not be taken from a fault half lifted; and
-		// what it has not seen by now, it need not.
-		f.unproof()
-		unwritten = <-f.proof
-		f.proof = nil
-	}
-	if f.lifted.IsZero() {
-		write(chaos.Lifting, "")
-	}
-	ctx, cancel := context.WithTimeout(ctx, liftMost)
-	defer cancel()
-	var why error // that was not only the end of the patience
-	for {
-		err := f.fault.Lift(ctx, r.System)
-		if err == nil && f.lifted.IsZero() {
-			f.lifted = time.Now()
-			write(chaos.Lifted, "")
-			// Nothing of the kind can be told any more when the system is down.
-			// Without it, the judge infers from spans.
-			if a, ok := f.fault.(chaos.Accountant); ok {
-				if account, err := a.Account(ctx, r.System); err == nil {
-					write(chaos.Accounted, account)
-				}
-			}
-		}
-		saw := ""
-		if p, ok := f.fault.(chaos.Prober); ok && err == nil {
-			saw, err = p.Probe(ctx, r.System, false)
-		}
-		if err == nil {
-			f.gone = true
-			write(chaos.LiftProven, saw)
-			return unwritten
-		}
-		if !last && !f.lifted.IsZero() {
-			return unwritten
-		}
-		if why == nil || ctx.Err() == nil {
-			why = err
-		}
-		if sleep(ctx, tick) != nil {
-			write(chaos.LiftFailed, why.Error())
-			return errors.Join(fmt.Errorf("%w: %s: %w", ErrNotLifted, f.ID, why), unwritten)
-		}
-	}
+	return liftAll(ctx, faults)
 }
 
 // A witness counts the requests whose traces met the faults.
 type witness struct {
 	spans chaos.Spans
 	seen  map[collector.TraceID]bool
-	met   map[*live]bool // by some request
+	met   map[*Harm]bool // by some request
 	last  time.Time      // when it was last asked
 }
 
 // enough reports whether as many requests as are wanted met the faults, and
 // some met each of them that is on. It looks at most once a second: spans
 // arrive in batches.
-func (w *witness) enough(faults []*live, since time.Time) bool {
+func (w *witness) enough(faults []*Harm, since time.Time) bool {
 	satisfied := func() bool {
-		return len(w.seen) >= witnessesWanted && !slices.ContainsFunc(faults, func(f *live) bool {
+		return len(w.seen) >= witnessesWanted && !slices.ContainsFunc(faults, func(f *Harm) bool {
 			_, can := f.fault.(chaos.Witnessed)
 			return can && f.lifted.IsZero() && !w.met[f]
 		})

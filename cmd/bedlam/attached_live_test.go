@@ -310,3 +310,23 @@ func TestAttachedIsRefused(t *testing.T) {
 		t.Errorf("it was %+v and is %+v", before, after)
 	}
 }
+
+// TestAttachedMonkey: somebody else's containers are safe from a monkey on its
+// leash, and whole after one without.
+func TestAttachedMonkey(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	before := w.state("back-1").StartedAt
+	args := []string{"monkey", "--system", "town.yaml", "--rate", "2", "--share", "100", "--exclude", "gateway", "--weight", "pause=0", "--mean", "1s", "--least", "1s",
+		"--hold", "2s", "--for", "4s", "--out", "r"}
+	code, out, wrong := w.run(t, args...)
+	if _, err := os.Stat(filepath.Join(w.dir, "r")); code != exitPass || !strings.Contains(out, "only --unleash harms it") || err == nil || w.state("back-1").StartedAt != before {
+		t.Errorf("on its leash: exit code %d\n%s\n%s", code, out, wrong)
+	}
+	code, out, wrong = w.run(t, append(args, "--unleash")...)
+	if code != exitInconclusive || !strings.Contains(out, "monkey/1 ") || !strings.Contains(out, "1 injected, 1 proven, 1 lifted") || w.state("back-1").StartedAt == before {
+		t.Errorf("unleashed: exit code %d\n%s\n%s", code, out, wrong)
+	}
+	w.until("all is as it was", w.asItWas)
+	w.nothingLeft()
+}

@@ -3,17 +3,20 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bedlamlab/bedlam"
+	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/chaos/report"
 )
 
 func runCommand(code *int) *cobra.Command {
 	var o bedlam.Options
+	var dry bool
 	c := &cobra.Command{
 		Use:   "run [NAME|FILE …]",
 		Short: "Run experiments and judge them",
@@ -45,6 +48,11 @@ so that experiments on the network are INCONCLUSIVE there.`,
 			if o.Rate == 0 { // said, not left out
 				return badWord{errors.New("rate 0: want more than 0 journeys a second")}
 			}
+			if dry {
+				s, err := bedlam.Foresee(o)
+				foresee(os.Stdout, s)
+				return err
+			}
 			p := newProgress(os.Stderr)
 			o.Observe = p.show
 			out, err := bedlam.Run(c.Context(), o)
@@ -63,12 +71,30 @@ so that experiments on the network are INCONCLUSIVE there.`,
 	f := c.Flags()
 	f.StringVar(&o.Engine, "engine", "process", "where the shop runs (see bedlam list engines)")
 	f.StringVar(&o.System, "system", "", "a `FILE` that names running containers, to break those in place of an engine's")
+	f.BoolVar(&dry, "dry-run", false, "print what would be done, and do nothing")
 	f.Uint64Var(&o.Seed, "seed", 1, "decides arrivals, victims and moments")
 	f.Float64Var(&o.Rate, "rate", bedlam.DefaultRate, "journeys a second")
 	f.StringVar(&o.Arrivals, "arrivals", "poisson", "poisson or constant")
 	f.StringVar(&o.Out, "out", "", "the run's folder, new or empty (default runs/<time>-seed<seed>)")
 	f.StringVar(&o.Shop, "shop", "", "the shop program to break (default: the one beside this program)")
 	return c
+}
+
+// foresee prints a schedule.
+func foresee(w io.Writer, s chaos.Schedule) {
+	for _, e := range s.Experiments {
+		fmt.Fprintln(w, e.Name)
+		for _, r := range e.Faults {
+			length := "to the end"
+			if r.Duration > 0 {
+				length = "for " + r.Duration.String()
+			}
+			fmt.Fprintf(w, "%10s  %-10s  %s\n", "+"+r.At.String(), length, describe(r))
+		}
+	}
+	if len(s.Experiments) > 0 {
+		fmt.Fprintf(w, "A dry run: %d experiments, seed %d; nothing was touched.\n", len(s.Experiments), s.Seed)
+	}
 }
 
 func judgeCommand(code *int) *cobra.Command {

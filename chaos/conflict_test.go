@@ -1,0 +1,71 @@
+package chaos_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/topology"
+)
+
+func on(action string, instances ...string) chaos.Resolved {
+	return chaos.Resolved{Action: action, Instances: instances}
+}
+
+func between(action string, links ...string) chaos.Resolved {
+	r := chaos.Resolved{Action: action}
+	for _, l := range links {
+		from, to, _ := strings.Cut(l, "->")
+		r.Links = append(r.Links, topology.Link{From: from, To: to})
+	}
+	return r
+}
+
+func TestConflict(t *testing.T) {
+	for _, c := range []struct {
+		a, b chaos.Resolved
+		want string // in the error; empty: none
+		why  string
+	}{
+		{on("pause", "catalog-1"), on("kill", "catalog-1"), "both harm catalog-1", "the restart ends the pause"},
+		{on("kill", "catalog-1"), on("kill", "catalog-1"), "both harm catalog-1", "one death is not two"},
+		{on("pause", "catalog-1"), on("kill", "catalog-2"), "", "another replica"},
+		{on("pause", "a-1", "a-2"), on("stop", "b-1", "a-2"), "both harm a-2", "one of several is enough"},
+		{between("partition", "a-1->b-1"), between("latency", "a-1->b-1"), "both harm the link a-1->b-1", "who is silent is not seen to be slow"},
+		{between("latency", "a-1->b-1"), between("latency", "a-1->b-2"), "", "another link of the edge"},
+		{between("latency", "a-1->b-1"), between("latency", "b-1->a-1"), "", "the way back is a link of its own"},
+		{between("slow_close", "a-1->b-1"), on("kill", "b-1"), "", "an experiment may cut the power at the end of a slow link"},
+		{on("kill"), on("kill"), "", "nobody is harmed twice"},
+	} {
+		for _, pair := range [][2]chaos.Resolved{{c.a, c.b}, {c.b, c.a}} {
+			err := chaos.Conflict(pair[0], pair[1])
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("%s: got %v, want %q", c.why, err, c.want)
+			}
+		}
+	}
+}
+
+// TestOverlap holds Overlap against the moments at which both are on.
+func TestOverlap(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		draw := func(name string) chaos.Resolved {
+			return chaos.Resolved{At: topology.Duration(rapid.IntRange(0, 6).Draw(r, name+" at")) * topology.Duration(time.Second),
+				Duration: topology.Duration(rapid.IntRange(0, 6).Draw(r, name+" for")) * topology.Duration(time.Second)}
+		}
+		on := func(f chaos.Resolved, at topology.Duration) bool {
+			return at >= f.At && (f.Duration == 0 || at < f.At+f.Duration)
+		}
+		a, b := draw("a"), draw("b")
+		both := false
+		for at := topology.Duration(0); at < topology.Duration(20*time.Second); at += topology.Duration(time.Second) {
+			both = both || on(a, at) && on(b, at)
+		}
+		if got := chaos.Overlap(a, b); got != both {
+			r.Fatalf("%v for %v and %v for %v: got %t", a.At, a.Duration, b.At, b.Duration, got)
+		}
+	})
+}

@@ -1,0 +1,164 @@
+package monkey
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// NewToken draws a token: 256 bits, as text for a header.
+func NewToken() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// Listen listens where a monkey may be told things: on a loopback address and
+// a port (0 takes a free one), or on a Unix socket, "unix:PATH", that only its
+// owner can open. Anything else is refused.
+func Listen(address string) (net.Listener, error) {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		return listenUnix(path)
+	}
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no address to be told things at: want 127.0.0.1:PORT or unix:PATH", address)
+	}
+	if !at.Addr().IsLoopback() || at.Addr().Zone() != "" {
+		return nil, fmt.Errorf("%s is no loopback address: whoever reaches it could break the system", address)
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("the control API cannot listen on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+func listenUnix(path string) (net.Listener, error) {
+	if path == "" {
+		return nil, errors.New("unix: names no file")
+	}
+	// A monkey that was killed leaves its socket; one that answers is somebody's.
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == os.ModeSocket {
+		if c, err := net.Dial("unix", path); err == nil {
+			c.Close()
+			return nil, fmt.Errorf("somebody listens on %s already", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("the control API cannot listen on %s: %w", path, err)
+	}
+	// Until here nobody without the token gets further than a refusal.
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// Control returns the server of a monkey's control API for a listener of
+// [Listen]. It answers nobody who has not got the token, who asks for another
+// host (a name that was made to lead here), or who comes from another origin
+// (a page in a browser).
+func Control(m *Monkey, l net.Listener, token string) *http.Server {
+	door := door{hosts: hosts(l.Addr()), token: sha256.Sum256([]byte(token)), in: m.handler()}
+	return &http.Server{Handler: door, MaxHeaderBytes: 16 << 10, DisableGeneralOptionsHandler: true,
+		// Who is slow is no person on this machine; an injection and a halt
+		// take ten seconds at most.
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
+}
+
+// hosts are the names under which a listener may be asked.
+func hosts(a net.Addr) []string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return []string{"localhost"} // a Unix socket has no name that could be made to lead here
+	}
+	_, port, err := net.SplitHostPort(tcp.String())
+	if err != nil {
+		return nil
+	}
+	return []string{tcp.String(), "localhost:" + port}
+}
+
+// A door lets in who may.
+type door struct {
+	hosts []string
+	token [sha256.Size]byte
+	in    http.Handler
+}
+
+// ServeHTTP implements [http.Handler].
+func (d door) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'")
+	switch {
+	case !d.host(q.Host):
+		d.shut(w, http.StatusForbidden, "the monkey is not asked under this name")
+	case !d.origin(q):
+		d.shut(w, http.StatusForbidden, "the monkey is not told anything by pages of others")
+	case !d.knows(q):
+		h.Set("WWW-Authenticate", `Bearer realm="bedlam monkey"`)
+		d.shut(w, http.StatusUnauthorized, "no token, or a wrong one")
+	case q.ContentLength > maxBody:
+		d.shut(w, http.StatusRequestEntityTooLarge, "the body is too large: at most 64 KiB")
+	default:
+		q.Body = http.MaxBytesReader(w, q.Body, maxBody)
+		d.in.ServeHTTP(w, q)
+	}
+}
+
+// shut refuses, and hangs up: what follows on the connection is not read.
+func (d door) shut(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Connection", "close")
+	refuse(w, code, text)
+}
+
+func (d door) host(host string) bool {
+	for _, h := range d.hosts {
+		if strings.EqualFold(h, host) {
+			return true
+		}
+	}
+	return false
+}
+
+// origin reports whether a request is of no page, or of one from here.
+func (d door) origin(q *http.Request) bool {
+	if site := q.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		return false
+	}
+	for _, origin := range q.Header.Values("Origin") {
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme != "http" || !d.host(u.Host) {
+			return false
+		}
+	}
+	return true
+}
+
+// knows compares tokens in a time that says nothing of them.
+func (d door) knows(q *http.Request) bool {
+	words := q.Header.Values("Authorization")
+	if len(words) != 1 {
+		return false
+	}
+	kind, token, ok := strings.Cut(words[0], " ")
+	sum := sha256.Sum256([]byte(token))
+	return ok && strings.EqualFold(kind, "Bearer") && subtle.ConstantTimeCompare(sum[:], d.token[:]) == 1
+}
