@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 func TestContainerLife(t *testing.T) {
@@ -176,7 +178,7 @@ func TestContainerIsConfined(t *testing.T) {
 	for what, good := range map[string]bool{
 		"memory":  h.Memory == 64<<20 && h.MemorySwap == 64<<20,
 		"cpus":    h.NanoCPUs == 5e8,
-		"pids":    h.PidsLimit != nil && *h.PidsLimit == pids,
+		"pids":    h.PidsLimit != nil && *h.PidsLimit == supervise.MostThreads,
 		"restart": h.RestartPolicy.Name == "no",
 		"init":    h.Init != nil && !*h.Init,
 		"log":     h.LogConfig.Type == "json-file" && h.LogConfig.Config["max-size"] != "",

@@ -12,12 +12,11 @@ import (
 	"github.com/moby/moby/api/types/mount"
 	api "github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
+
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 const (
-	// pids bounds the threads of a container: PostgreSQL with its 150
-	// connections has some 170 processes, a service some 20 threads.
-	pids = 512
 	// logBytes bounds what a container's log takes of the disk, twice over:
 	// the file in use and the one before. A run's whole log is a few MB.
 	logBytes = 16 << 20
@@ -86,7 +85,7 @@ func (d *daemon) volume(ctx context.Context, run, name string) error {
 }
 
 func (s spec) options() (client.ContainerCreateOptions, error) {
-	limit, no := int64(pids), false
+	limit, no := int64(supervise.MostThreads), false
 	labels := maps.Clone(s.Labels)
 	if labels == nil {
 		labels = map[string]string{}
