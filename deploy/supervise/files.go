@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -28,6 +29,12 @@ type Description struct {
 	// Guests are the instances that somebody else made, by the name under which
 	// the engine finds them for good: a container's ID.
 	Guests map[string]string `json:"guests,omitempty"`
+	// Cells says that each instance has a network namespace and cgroups of its
+	// own; Spared is where they send telemetry, which no harm to their packets
+	// may touch. Bedlam is the program that holds such harms.
+	Cells  bool             `json:"cells,omitempty"`
+	Spared []netip.AddrPort `json:"spared,omitempty"`
+	Bedlam string           `json:"bedlam,omitempty"`
 }
 
 // relayed reports whether there is a relay.
