@@ -33,7 +33,7 @@ const wantDisk = 2 << 30
 
 // Doctor says what this machine can do. It starts nothing and fetches nothing.
 func Doctor(ctx context.Context) []Fact {
-	facts := []Fact{system(), memoryFact(), diskFact(), stateFact(), postgresFact(ctx), dockerFact(ctx), shopFact()}
+	facts := []Fact{system(), memoryFact(), diskFact(), stateFact(), postgresFact(ctx), isolationFact(), dockerFact(ctx), shopFact()}
 	return append(facts, Fact{Name: "relay faults", OK: true, Text: "latency, bandwidth, partition, blackhole, reset and slow_close on every edge need no root"},
 		Fact{Name: "signals", OK: true, Text: "kill, stop and pause need no root"})
 }

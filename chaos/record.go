@@ -44,6 +44,9 @@ type Plan struct {
 	Seed   uint64 `json:"seed"`
 	Suite  string `json:"suite"`
 	Engine string `json:"engine"`
+	// Isolation says whether instances of the engine process had a network
+	// namespace and cgroups of their own: none or full.
+	Isolation string `json:"isolation,omitempty"`
 	// System is the file that named the system, for one that ran before.
 	System string `json:"system,omitempty"`
 	// Lacks says which data the run could not have whatever it did, and why:
