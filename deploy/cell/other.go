@@ -28,6 +28,9 @@ func Left(string) ([]string, error) { return nil, nil }
 // Enter does nothing.
 func Enter(string, func() error) error { return errLinux }
 
+// Trial does nothing.
+func Trial(func(string) error) error { return errLinux }
+
 // Start does nothing.
 func (Cell) Start(*exec.Cmd) error { return errLinux }
 

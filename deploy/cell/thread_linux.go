@@ -36,6 +36,17 @@ func Enter(path string, do func() error) error {
 	})
 }
 
+// Trial calls do with the path of a network namespace that is made for it and
+// goes with it. Its loopback is down, and it has no other link.
+func Trial(do func(path string) error) error {
+	return apart(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("making a network namespace: %w", err)
+		}
+		return do(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()))
+	})
+}
+
 func enter(path string) error {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
