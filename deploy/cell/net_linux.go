@@ -155,6 +155,9 @@ func sweepNet(run string) error {
 // ownLinks returns this machine's ends of a run's links, and its bridge.
 func ownLinks(run string) ([]netlink.Link, error) {
 	all, err := netlink.LinkList()
+	for errors.Is(err, netlink.ErrDumpInterrupted) { // somebody else's links came or went meanwhile
+		all, err = netlink.LinkList()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing links: %w", err)
 	}

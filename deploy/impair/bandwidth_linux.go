@@ -148,6 +148,9 @@ func queueOf(device string) (netlink.Qdisc, error) {
 		return nil, fmt.Errorf("looking for %s: %w", device, err)
 	}
 	all, err := netlink.QdiscList(link)
+	for errors.Is(err, netlink.ErrDumpInterrupted) {
+		all, err = netlink.QdiscList(link)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("looking for the queues before %s: %w", device, err)
 	}

@@ -12,6 +12,7 @@ import (
 // TestIsolatedEngine holds the engine to the same contract when each instance
 // has a network namespace and cgroups of its own, of which nothing may be left.
 func TestIsolatedEngine(t *testing.T) {
+	t.Parallel()
 	needCells(t)
 	enginetest.Exercise(t, newIsolated, enginetest.Plan, func(t *testing.T, run string) {
 		t.Helper()
