@@ -65,7 +65,7 @@ func (n Need) and(m Need) Need {
 }
 
 // Supported reports, before any harm, whether the system has the power that
-// the harm needs; if not, the error wraps [errors.ErrUnsupported].
+// the harm needs, and can do it where it is to be done; if not, the error wraps [errors.ErrUnsupported].
 func Supported(r chaos.Resolved, s deploy.System) error {
 	k, err := find(r.Action)
 	if err != nil {
@@ -73,6 +73,15 @@ func Supported(r chaos.Resolved, s deploy.System) error {
 	}
 	if err := k.Needs.has(s); err != nil {
 		return fmt.Errorf("%s: %w", r.Action, err)
+	}
+	f, err := k.build(r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Action, err)
+	}
+	if f, ok := f.(interface{ supported(deploy.System) error }); ok { // the power is there, but not for everything
+		if err := f.supported(s); err != nil {
+			return fmt.Errorf("%s: %w", r.Action, err)
+		}
 	}
 	return nil
 }
