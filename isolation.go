@@ -33,7 +33,7 @@ func (o Options) isolated() (Options, error) {
 
 func isolationFact() Fact {
 	f := Fact{Name: "isolation", Hint: "without it, --isolation none: faults of packets and of memory need it, or --engine docker"}
-	if err := cell.Check(); err != nil {
+	if err := cell.Try(); err != nil {
 		f.Text = err.Error()
 		return f
 	}

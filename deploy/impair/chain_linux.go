@@ -48,7 +48,7 @@ func executable(path string) bool {
 
 var (
 	triedMu sync.Mutex
-	tried   = map[string]error{} // by table and target
+	tried   = map[string]bool{} // by table and target: that it has been done
 )
 
 // can tries the chain, and what else is needed, in a namespace that nobody
@@ -63,8 +63,8 @@ func (c chain) can(t Target, besides func(net string) error) error {
 	key := fmt.Sprint(c.table, c.hooks, c.target)
 	triedMu.Lock()
 	defer triedMu.Unlock()
-	if err, known := tried[key]; known {
-		return err
+	if tried[key] {
+		return nil
 	}
 	err := cell.Trial(func(net string) error {
 		if besides != nil {
@@ -77,7 +77,7 @@ func (c chain) can(t Target, besides func(net string) error) error {
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		err = Lacks("this kernel does not do it: "+err.Error(), "one with nf_tables or ip_tables, and xt_NFQUEUE")
 	}
-	tried[key] = err
+	tried[key] = err == nil
 	return err
 }
 
