@@ -17,6 +17,7 @@ import (
 type impaired struct {
 	victims
 	impairment deploy.Impairment
+	linger     time.Duration // of its probe, after the last answer
 }
 
 // impair makes the impairment of a resolved harm.

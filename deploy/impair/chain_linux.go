@@ -21,7 +21,9 @@ import (
 type chain struct {
 	table, name string
 	hooks       []string
+	match       []string // which packets, if not all
 	target      []string
+	last        bool // behind all other rules of the hooks
 }
 
 func itoa(n uint16) string { return strconv.Itoa(int(n)) }
@@ -89,9 +91,13 @@ func (c chain) insert(ctx context.Context, t Target) error {
 		fmt.Fprintf(&b, "-A %s -p tcp -s %s --sport %d -j RETURN\n", c.name, s.Addr(), s.Port())
 		fmt.Fprintf(&b, "-A %s -p tcp -d %s --dport %d -j RETURN\n", c.name, s.Addr(), s.Port())
 	}
-	fmt.Fprintf(&b, "-A %s -j %s\n", c.name, strings.Join(c.target, " "))
+	fmt.Fprintf(&b, "-A %s %s -j %s\n", c.name, strings.Join(c.match, " "), strings.Join(c.target, " "))
+	where := "-I"
+	if c.last {
+		where = "-A"
+	}
 	for _, hook := range c.hooks {
-		fmt.Fprintf(&b, "-I %s -j %s\n", hook, c.name)
+		fmt.Fprintf(&b, "%s %s -j %s\n", where, hook, c.name)
 	}
 	b.WriteString("COMMIT\n")
 	return c.restore(ctx, t, b.String())
