@@ -41,17 +41,22 @@ const DefaultRate = 40
 
 // Options say what to run. The zero value of a field means its default.
 type Options struct {
-	Engine   string   // process or docker; process
-	System   string   // a file that names a system which runs already (see deploy/attach), in place of Engine and Shop
-	Words    []string // experiments, suites or files; default
-	Seed     uint64
-	Rate     float64 // journeys a second; DefaultRate
-	Arrivals string  // poisson or constant; poisson
-	Out      string  // the run's folder, made, or empty; runs/<time>-seed<seed>
-	Shop     string  // path of the shop program; the one beside Bedlam
-	Bedlam   string  // path of the bedlam program, which is guard and relay; this program
-	Observe  func(Status)
+	Engine string // process or docker; process
+	System string // a file that names a system which runs already (see deploy/attach), in place of Engine and Shop
+	// Isolation is auto, none or full: whether instances of the engine process
+	// have a network namespace and cgroups of their own; auto, which is none
+	// unless an experiment has a fault that needs it.
+	Isolation string
+	Words     []string // experiments, suites or files; default
+	Seed      uint64
+	Rate      float64 // journeys a second; DefaultRate
+	Arrivals  string  // poisson or constant; poisson
+	Out       string  // the run's folder, made, or empty; runs/<time>-seed<seed>
+	Shop      string  // path of the shop program; the one beside Bedlam
+	Bedlam    string  // path of the bedlam program, which is guard and relay; this program
+	Observe   func(Status)
 
+	auto    bool              // Isolation was left open
 	file    attach.File       // that System names
 	forward collector.Forward // where telemetry goes besides, as the environment says
 }
@@ -79,17 +84,17 @@ func (e usageError) Unwrap() []error { return []error{e.error, ErrUsage} }
 
 // engines are the ways of running a system. To add one, add its row.
 var engines = map[string]struct {
-	make func() deploy.Engine
+	make func(isolation string) deploy.Engine
 	text string
 }{
-	"process": {func() deploy.Engine { return process.New(process.Options{}) }, "each instance is a process of this machine; no root, no Docker"},
-	"docker":  {func() deploy.Engine { return docker.New() }, "each instance is a container of this machine's Docker daemon"},
+	"process": {func(isolation string) deploy.Engine { return process.New(process.Options{Isolation: isolation}) }, "each instance is a process of this machine; no root, no Docker"},
+	"docker":  {func(string) deploy.Engine { return docker.New() }, "each instance is a container of this machine's Docker daemon"},
 }
 
 // Engines returns the names of the engines.
 func Engines() []string { return slices.Sorted(maps.Keys(engines)) }
 
-func engine(name string) (deploy.Engine, error) {
+func engine(name, isolation string) (deploy.Engine, error) {
 	if name == attached {
 		return docker.NewAttached(attach.File{}), nil // for what was left: it knows the rest
 	}
@@ -97,13 +102,13 @@ func engine(name string) (deploy.Engine, error) {
 	if !ok {
 		return nil, usage("unknown engine %q (want one of %s)", name, strings.Join(Engines(), ", "))
 	}
-	return e.make(), nil
+	return e.make(isolation), nil
 }
 
 // able returns an error if there is no such engine or this machine has not got
 // what it needs.
-func able(ctx context.Context, name string) error {
-	e, err := engine(name)
+func (o Options) able(ctx context.Context) error {
+	e, err := o.engine()
 	if err != nil {
 		return err
 	}
@@ -126,6 +131,10 @@ func (o Options) withDefaults() (Options, error) {
 	case o.Engine == attached:
 		return o, usage("engine %s is what a system that runs already has: name its file with --system", attached)
 	}
+	var err error
+	if o, err = o.isolated(); err != nil {
+		return o, err
+	}
 	if len(o.Words) == 0 {
 		o.Words = []string{"default"}
 	}
@@ -141,7 +150,6 @@ func (o Options) withDefaults() (Options, error) {
 	if _, err := loadgen.NewArrivals(o.Arrivals, o.Seed, o.Rate); err != nil {
 		return o, usage("%w", err)
 	}
-	var err error
 	if o.forward, err = collector.ForwardFromEnv(os.Getenv); err != nil {
 		return o, usage("%w", err)
 	}

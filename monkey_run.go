@@ -32,12 +32,14 @@ type monkeyRun struct {
 }
 
 func (r *monkeyRun) do(ctx context.Context) (MonkeyOutcome, error) {
-	if err := able(ctx, r.base.Engine); err != nil {
+	if err := r.base.able(ctx); err != nil {
 		return MonkeyOutcome{}, err
 	}
-	heal := func() error { return Heal(ctx, func(text string) { r.base.Observe(Status{Step: text}) }) }
+	if err := healFor(ctx, r.base, r.base.Engine); err != nil {
+		return MonkeyOutcome{}, err
+	}
 	if r.base.System != "" {
-		if err := errors.Join(heal(), r.base.ready(ctx)); err != nil {
+		if err := r.base.ready(ctx); err != nil {
 			return MonkeyOutcome{}, err
 		}
 	}
@@ -49,10 +51,7 @@ func (r *monkeyRun) do(ctx context.Context) (MonkeyOutcome, error) {
 	if r.folder, err = runFolder(r.Out, began, "monkey"); err != nil {
 		return MonkeyOutcome{}, errors.Join(err, r.hangUp())
 	}
-	if err := heal(); err != nil {
-		return MonkeyOutcome{}, errors.Join(err, r.hangUp())
-	}
-	r.plan = chaos.Plan{Schema: planSchema, Run: runID(began), Seed: r.base.Seed, Suite: "monkey", Engine: r.base.Engine, System: r.base.System, Lacks: r.base.lacks(),
+	r.plan = chaos.Plan{Schema: planSchema, Run: runID(began), Seed: r.base.Seed, Suite: "monkey", Engine: r.base.Engine, Isolation: r.base.Isolation, System: r.base.System, Lacks: r.base.lacks(),
 		Version: Version, Commit: commit(), Machine: Machine(), Rate: r.base.Rate, Arrivals: r.base.Arrivals, Topology: r.base.topology(), Started: began.UTC()}
 	err = errors.Join(writeJSON(r.folder, planFile, r.plan),
 		writeJSON(r.folder, scheduleFile, chaos.Schedule{Schema: scheduleSchema, Seed: r.base.Seed, Suite: "monkey"}))

@@ -64,7 +64,10 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if err := able(ctx, o.Engine); err != nil {
+	if o, err = o.isolated(es...); err != nil {
+		return Outcome{}, err
+	}
+	if err := o.able(ctx); err != nil {
 		return Outcome{}, err
 	}
 	// Before anything is made; and what an earlier run has paused is not the doing
@@ -82,7 +85,7 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if out.Folder, err = runFolder(o.Out, began, fmt.Sprintf("seed%d", o.Seed)); err != nil {
 		return Outcome{}, err
 	}
-	p := chaos.Plan{Schema: planSchema, Run: runID(began), Seed: o.Seed, Suite: schedule.Suite, Words: o.Words, Engine: o.Engine, System: o.System, Lacks: o.lacks(), Version: Version,
+	p := chaos.Plan{Schema: planSchema, Run: runID(began), Seed: o.Seed, Suite: schedule.Suite, Words: o.Words, Engine: o.Engine, Isolation: o.Isolation, System: o.System, Lacks: o.lacks(), Version: Version,
 		Commit: commit(), Machine: Machine(), Rate: o.Rate, Arrivals: o.Arrivals, Baseline: topology.Duration(runner.Baseline),
 		Experiments: es, Topology: t, Started: began.UTC()}
 	err = errors.Join(writeJSON(out.Folder, scheduleFile, schedule), writeJSON(out.Folder, planFile, p))

@@ -39,7 +39,7 @@ func Up(ctx context.Context, o UpOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := able(ctx, base.Engine); err != nil {
+	if err := base.able(ctx); err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", o.Listen)

@@ -46,6 +46,9 @@ type Plan struct {
 	// Words are what was named on the command line: experiments, suites, files.
 	Words  []string `json:"words,omitempty"`
 	Engine string   `json:"engine"`
+	// Isolation says whether instances of the engine process had a network
+	// namespace and cgroups of their own: none or full.
+	Isolation string `json:"isolation,omitempty"`
 	// System is the file that named the system, for one that ran before.
 	System string `json:"system,omitempty"`
 	// Lacks says which data the run could not have whatever it did, and why:

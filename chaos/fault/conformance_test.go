@@ -16,14 +16,19 @@ import (
 // samples are the parameters of the kinds that cannot do without; a new kind
 // that needs some adds its own.
 var samples = map[string]string{
-	"corrupt":       `{"percent":5}`,
-	"dial_latency":  `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
-	"limit_data":    `{"bytes":4096}`,
-	"slicer":        `{"average_size":64,"delay":"10ms"}`,
-	"bandwidth":     `{"bandwidth":{"rate":"64KB/s"}}`,
-	"delay_request": `{"delay":"300ms"}`,
-	"latency":       `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
-	"slow_close":    `{"delay":"2s"}`,
+	"corrupt":          `{"percent":5}`,
+	"dial_latency":     `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
+	"limit_data":       `{"bytes":4096}`,
+	"slicer":           `{"average_size":64,"delay":"10ms"}`,
+	"delay_request":    `{"delay":"300ms"}`,
+	"bandwidth":        `{"bandwidth":{"rate":"64KB/s"}}`,
+	"latency":          `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
+	"packet_bandwidth": `{"bandwidth":{"rate":"64KB/s"}}`,
+	"packet_corrupt":   `{"corrupt":{"corrupt":5}}`,
+	"packet_delay":     `{"delay":{"latency":"100ms","jitter":"20ms","reorder":"25"}}`,
+	"packet_duplicate": `{"duplicate":{"duplicate":20}}`,
+	"packet_loss":      `{"loss":{"loss":10}}`,
+	"slow_close":       `{"delay":"2s"}`,
 }
 
 // sample is a harm of each kind on the small system.
@@ -98,8 +103,8 @@ func TestEveryKind(t *testing.T) {
 						t.Errorf("%s is %+v", in, st)
 					}
 				}
-				if len(s.rules) > 0 {
-					t.Errorf("rules are left: %v", s.rules)
+				if len(s.rules) > 0 || len(s.impairments) > 0 {
+					t.Errorf("rules are left: %v %v", s.rules, s.impairments)
 				}
 			})
 			t.Run("another process lifts it, twice", func(t *testing.T) {
@@ -120,8 +125,8 @@ func TestEveryKind(t *testing.T) {
 						t.Errorf("after the lift, %s is %+v", in, st)
 					}
 				}
-				if len(s.rules) > 0 {
-					t.Errorf("rules are left: %v", s.rules)
+				if len(s.rules) > 0 || len(s.impairments) > 0 {
+					t.Errorf("rules are left: %v %v", s.rules, s.impairments)
 				}
 			})
 			t.Run("an engine without the power says so before any harm", func(t *testing.T) {
@@ -298,12 +303,27 @@ func TestBadParameters(t *testing.T) {
 		{"corrupt", `{"percent":101}`, "", "percent must be from 1 to 100"},
 		{"corrupt", `{"corrupt":5}`, "", `unknown field "corrupt"`},
 		{"corrupt", `{"percent":5}`, "up", `unknown direction "up"`},
+		{"packet_delay", ``, "", "delay.latency must be more than 0"},
+		{"packet_delay", `{"delay":{"latency":"2m"}}`, "", "at most 1m0s"},
+		{"packet_delay", `{"delay":{"latency":"1s","jitter":"2s"}}`, "", "delay.jitter must be between 0 and latency"},
+		{"packet_delay", `{"delay":{"latency":"1s","reorder":100}}`, "", "delay.reorder must be less than 100"},
+		{"packet_delay", `{"delay":{"latency":"1s","correlation":10}}`, "", `unknown field "correlation"`},
+		{"packet_loss", ``, "", "loss.loss must be between 0.5 and 100 percent"},
+		{"packet_loss", `{"loss":{"loss":"0.1"}}`, "", "loss.loss must be between 0.5 and 100 percent"},
+		{"packet_loss", `{"loss":{"loss":101}}`, "", `"101" is not a percentage`},
+		{"packet_loss", `{"loss":10}`, "", "cannot unmarshal"},
+		{"packet_duplicate", ``, "", "duplicate.duplicate must be between 0.5 and 100 percent"},
+		{"packet_corrupt", ``, "", "corrupt.corrupt must be between 0.5 and 100 percent"},
+		{"packet_corrupt", `{"corrupt":{"corrupt":"much"}}`, "", `"much" is not a percentage`},
+		{"packet_bandwidth", ``, "", "bandwidth.rate is missing"},
+		{"packet_bandwidth", `{"bandwidth":{"rate":"2GB/s"}}`, "", "bandwidth.rate must be at most 1GB/s"},
+		{"packet_partition", `{"way":"up"}`, "", `unknown way "up" (want in, out or both)`},
 		{"reset", `{"probability":0}`, "", "probability must be"},
 		{"reset", `{"probability":1.1}`, "", "probability must be"},
 		{"reset", `{"probability":1e-12}`, "", "probability must be between 0.01 and 1"},
 		{"reset", ``, "to", "a reset has no direction"},
 	} {
-		r := chaos.Resolved{ID: "x/1", Action: c.action, Links: edge, Args: chaos.RawArgs(c.args), Direction: deploy.Direction(c.direction)}
+		r := chaos.Resolved{ID: "x/1", Action: c.action, Links: edge, Instances: []string{"back-1"}, Args: chaos.RawArgs(c.args), Direction: deploy.Direction(c.direction)}
 		if _, err := fault.Build(r); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %s %s: got %v, want %s", c.action, c.args, c.direction, err, c.want)
 		}

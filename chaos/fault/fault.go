@@ -40,8 +40,9 @@ type Kind struct {
 // A Need is the power, or the powers, that a fault asks an engine for: to harm,
 // to see the harm and to undo it.
 type Need struct {
-	name string
-	has  func(deploy.System) error
+	name     string
+	has      func(deploy.System) error
+	isolates bool // it is for what isolated instances have
 }
 
 // String returns the names of the powers, the harming one first.
@@ -58,9 +59,15 @@ func needs[P any]() Need {
 	}}
 }
 
+// apart is the need for a power that only isolated instances have, or have in full.
+func (n Need) apart() Need {
+	n.isolates = true
+	return n
+}
+
 // and is both needs: what lifting a harm takes is needed before it is done.
 func (n Need) and(m Need) Need {
-	return Need{name: n.name + ", " + m.name, has: func(s deploy.System) error {
+	return Need{name: n.name + ", " + m.name, isolates: n.isolates || m.isolates, has: func(s deploy.System) error {
 		if err := n.has(s); err != nil {
 			return err
 		}
@@ -68,8 +75,15 @@ func (n Need) and(m Need) Need {
 	}}
 }
 
+// Isolates reports whether a harm wants instances that are isolated from one
+// another: that have a part of the kernel to themselves.
+func Isolates(action string) bool {
+	k := kinds[action]
+	return k.Needs.isolates
+}
+
 // Supported reports, before any harm, whether the system has the power that
-// the harm needs; if not, the error wraps [errors.ErrUnsupported].
+// the harm needs, and can do it where it is to be done; if not, the error wraps [errors.ErrUnsupported].
 func Supported(r chaos.Resolved, s deploy.System) error {
 	k, err := find(r.Action)
 	if err != nil {
@@ -77,6 +91,15 @@ func Supported(r chaos.Resolved, s deploy.System) error {
 	}
 	if err := k.Needs.has(s); err != nil {
 		return fmt.Errorf("%s: %w", r.Action, err)
+	}
+	f, err := k.build(r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Action, err)
+	}
+	if f, ok := f.(interface{ supported(deploy.System) error }); ok { // the power is there, but not for everything
+		if err := f.supported(s); err != nil {
+			return fmt.Errorf("%s: %w", r.Action, err)
+		}
 	}
 	return nil
 }

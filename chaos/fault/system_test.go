@@ -53,7 +53,9 @@ type fake struct {
 	states map[string]*deploy.State
 	rules  []deploy.Rule
 	refuse map[string]error // by call
-	sticky bool             // rules stay, whatever is asked
+
+	impairments []deploy.Impairment
+	sticky      bool // rules stay, whatever is asked
 }
 
 func newFake() *fake {
@@ -153,6 +155,33 @@ func (f *fake) Rules(context.Context) ([]deploy.Rule, error) {
 
 // Touched tells of nothing: no request goes through a fake.
 func (f *fake) Touched(context.Context, string) (deploy.Touched, error) { return deploy.Touched{}, nil }
+func (f *fake) CanImpair(_ context.Context, i deploy.Impairment) error {
+	return f.refuse["can "+i.Kind]
+}
+
+func (f *fake) Impair(_ context.Context, i deploy.Impairment) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, "impair "+i.ID)
+	f.impairments = append(slices.DeleteFunc(f.impairments, func(o deploy.Impairment) bool { return o.ID == i.ID }), i)
+	return f.refuse["impair "+i.ID]
+}
+
+func (f *fake) Repair(_ context.Context, id string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, "repair "+id)
+	if !f.sticky {
+		f.impairments = slices.DeleteFunc(f.impairments, func(o deploy.Impairment) bool { return o.ID == id })
+	}
+	return f.refuse["repair "+id]
+}
+
+func (f *fake) Impairments(context.Context) ([]deploy.Impairment, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.impairments), f.refuse["impairments"]
+}
 
 // A poor system has the powers of a fake but that to exhaust, and says so.
 type poor struct {

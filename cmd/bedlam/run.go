@@ -38,7 +38,7 @@ so that experiments on the network are INCONCLUSIVE there.`,
 		RunE: func(c *cobra.Command, words []string) error {
 			o.Words = words
 			if f := c.Flags(); o.System != "" {
-				for _, name := range []string{"engine", "shop"} {
+				for _, name := range []string{"engine", "isolation", "shop"} {
 					if f.Changed(name) {
 						return badWord{fmt.Errorf("--%s and --system exclude each other: the system runs already (see %s --help)", name, c.CommandPath())}
 					}
@@ -70,6 +70,7 @@ so that experiments on the network are INCONCLUSIVE there.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.Engine, "engine", "process", "where the shop runs (see bedlam list engines)")
+	f.StringVar(&o.Isolation, "isolation", "", isolationHelp)
 	f.StringVar(&o.System, "system", "", "a `FILE` that names running containers, to break those in place of an engine's")
 	f.BoolVar(&dry, "dry-run", false, "print what would be done, and do nothing")
 	f.Uint64Var(&o.Seed, "seed", 1, "decides arrivals, victims and moments")
@@ -96,6 +97,9 @@ func foresee(w io.Writer, s chaos.Schedule) {
 		fmt.Fprintf(w, "A dry run: %d experiments, seed %d; nothing was touched.\n", len(s.Experiments), s.Seed)
 	}
 }
+
+// isolationHelp is what every command that starts the shop says of it.
+const isolationHelp = "auto, none or full: with engine process, whether each instance has a network namespace and cgroups of its own (default auto: full where a fault needs it and root on Linux can)"
 
 func judgeCommand(code *int) *cobra.Command {
 	return &cobra.Command{

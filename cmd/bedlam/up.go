@@ -32,6 +32,7 @@ func upCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&o.Engine, "engine", "process", "where the shop runs (see bedlam list engines)")
+	f.StringVar(&o.Isolation, "isolation", "", isolationHelp)
 	f.Uint64Var(&o.Seed, "seed", 1, "decides arrivals and journeys")
 	f.Float64Var(&o.Rate, "rate", bedlam.DefaultRate, "journeys a second; 0 for none")
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:0", "host:port of the storefront; port 0 takes a free one")

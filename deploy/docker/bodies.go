@@ -10,25 +10,16 @@ import (
 	"github.com/bedlamlab/bedlam/topology"
 )
 
-// Limits of what the topology does not limit: many times what a service or a
-// server takes.
-const (
-	serviceMemory = 256 << 20
-	storeMemory   = 1 << 30
-)
-
 // container is what the containers of all instances have in common: they can do
 // nothing but what their program does.
-func (u *upcoming) container(in topology.Instance, memory int64) spec {
+func (u *upcoming) container(in topology.Instance) spec {
 	v, _ := u.plan.Topology.Service(in.Service)
-	if v.Limits.Memory != 0 {
-		memory = v.Limits.Memory
-	}
+	l := supervise.Limits(v)
 	s := u.any(in.Name)
-	s.Memory, s.CPUs = memory, v.Limits.CPUs
+	s.Memory, s.CPUs = l.Memory, l.CPUs
 	// As large as what the instance may take, so that it is the limit on
 	// memory that is met first.
-	s.Tmpfs = map[string]int64{tmp: memory}
+	s.Tmpfs = map[string]int64{tmp: l.Memory}
 	s.Labels = map[string]string{deploy.LabelService: in.Service}
 	return s
 }
@@ -45,7 +36,7 @@ func (u *upcoming) body(name string, spec func() (spec, error)) *body {
 func (u *upcoming) service(in topology.Instance, told supervise.Told) supervise.Body {
 	b := u.body(in.Name, func() (spec, error) {
 		text, err := told()
-		s := u.container(in, serviceMemory)
+		s := u.container(in)
 		s.IP = u.place(in.Name)
 		s.Image, s.Command, s.User = u.shop, []string{"/shop", in.Service}, account(nobody)
 		s.Env = []string{"SHOP_ASSIGNMENT=" + string(text)}
@@ -71,7 +62,7 @@ func (u *upcoming) relay(told supervise.Told) supervise.Body {
 
 func (u *upcoming) store(in topology.Instance, o postgres.Options) supervise.Body {
 	b := u.body(in.Name, func() (spec, error) {
-		s := u.container(in, storeMemory)
+		s := u.container(in)
 		s.IP = u.place(in.Name)
 		s.Image, s.Command, s.User = u.pg, storeCommand, account(storeID)
 		s.Volume = map[string]string{u.machine.container(in.Name): storeDir}

@@ -16,6 +16,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 func TestContainerLife(t *testing.T) {
@@ -180,7 +181,7 @@ func TestContainerIsConfined(t *testing.T) {
 	for what, good := range map[string]bool{
 		"memory":  h.Memory == 64<<20 && h.MemorySwap == 64<<20,
 		"cpus":    h.CPUPeriod == 100_000 && h.CPUQuota == 50_000,
-		"pids":    h.PidsLimit != nil && *h.PidsLimit == pids,
+		"pids":    h.PidsLimit != nil && *h.PidsLimit == supervise.MostThreads,
 		"restart": h.RestartPolicy.Name == "no",
 		"init":    h.Init != nil && !*h.Init,
 		"log":     h.LogConfig.Type == "json-file" && h.LogConfig.Config["max-size"] != "",

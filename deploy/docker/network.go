@@ -8,8 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,49 +15,19 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/lan"
 )
 
 // A network is the network of one run: a bridge of its own, whose containers
 // reach one another and this machine by address.
 type network struct {
-	ID      string
-	Gateway netip.Addr // this machine, as the containers see it
-	subnet  netip.Prefix
+	ID string
+	lan.Net
 }
 
-// Address returns the n-th address for a container, n from 1 to 253.
-func (n *network) Address(i int) (netip.Addr, error) {
-	if i < 1 || i > spaces {
-		return netip.Addr{}, fmt.Errorf("the network has addresses 1 to %d, not %d", spaces, i)
-	}
-	b := n.Gateway.As4()
-	b[3] += byte(i)
-	return netip.AddrFrom4(b), nil
-}
-
-const (
-	// width is a network's: 256 addresses are ten times the containers of the
-	// whole shop, and small enough to fit between what others have taken.
-	width = 24
-	// spaces are what is left of them without the network's own address, the
-	// gateway's and the broadcast's.
-	spaces = 253
-	// draws bounds how often a subnet is drawn. Others may take one between
-	// our look and our grasp; that they do so this often in a row is none of
-	// that.
-	draws = 32
-)
-
-// pools are where subnets are drawn from, best first: the private blocks, and
-// between them the block for benchmarks of networks, which stays free also
-// where a company has given all of 10.0.0.0/8 to a tunnel. The other two come
-// last because daemons draw their own networks from there.
-var pools = []netip.Prefix{
-	netip.MustParsePrefix("10.0.0.0/8"),
-	netip.MustParsePrefix("198.18.0.0/15"),
-	netip.MustParsePrefix("172.16.0.0/12"),
-	netip.MustParsePrefix("192.168.0.0/16"),
-}
+// draws bounds how often a subnet is drawn. Others may take one between our
+// look and our grasp; that they do so this often in a row is none of that.
+const draws = 32
 
 // makeNetwork makes the run's network. Its subnet overlaps with no other
 // network of the daemon, no address and no route of this machine and none of
@@ -78,7 +46,7 @@ func (d *daemon) makeNetwork(ctx context.Context, run string) (*network, error) 
 		if err != nil {
 			return fail(err)
 		}
-		subnet, err := draw(random, taken)
+		subnet, err := lan.Draw(random, taken)
 		if err != nil {
 			return fail(err)
 		}
@@ -143,7 +111,7 @@ func (d *daemon) tryNetwork(ctx context.Context, run string, subnet netip.Prefix
 	if err != nil {
 		return nil, err
 	}
-	return &network{ID: made.ID, Gateway: gateway, subnet: subnet}, nil
+	return &network{ID: made.ID, Net: lan.In(subnet)}, nil
 }
 
 // local makes sure that the gateway is this machine. It is not if the daemon
@@ -161,56 +129,21 @@ func local(gateway netip.Addr) error {
 	return fmt.Errorf("its gateway %s is no address of this machine, which therefore cannot reach containers (is this itself a container?): use the process engine", gateway)
 }
 
-// draw returns a subnet that overlaps with nothing that is taken: a random one
-// of the best pool that has one.
-func draw(random *rand.Rand, taken []netip.Prefix) (netip.Prefix, error) {
-	for _, pool := range pools {
-		n := 1 << (width - pool.Bits())
-		begin := random.IntN(n)
-		for i := range n {
-			p := nth(pool, (begin+i)%n)
-			if !slices.ContainsFunc(taken, p.Overlaps) {
-				return p, nil
-			}
-		}
-	}
-	return netip.Prefix{}, fmt.Errorf("no subnet of %d addresses is free in %v", 1<<(32-width), pools)
-}
-
-// nth returns the i-th subnet of pool.
-func nth(pool netip.Prefix, i int) netip.Prefix {
-	b := pool.Masked().Addr().As4()
-	v := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-	v += uint32(i) << (32 - width)
-	return netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}), width)
-}
-
 // taken returns the subnets that a new network must not overlap with.
 func (d *daemon) taken(ctx context.Context) ([]netip.Prefix, error) {
 	all, err := d.api.NetworkList(ctx, client.NetworkListOptions{})
 	if err != nil {
 		return nil, err
 	}
-	var taken []netip.Prefix
+	taken, err := lan.Taken()
+	if err != nil {
+		return nil, err
+	}
 	for _, n := range all.Items {
 		for _, c := range n.IPAM.Config {
 			if c.Subnet.IsValid() {
 				taken = append(taken, c.Subnet.Masked())
 			}
-		}
-	}
-	own, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, err
-	}
-	for _, a := range own {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			taken = append(taken, p.Masked())
-		}
-	}
-	for path, parse := range map[string]func(string) []netip.Prefix{"/proc/net/route": routes, "/etc/resolv.conf": nameServers} {
-		if b, err := os.ReadFile(path); err == nil { // without it, this machine has none
-			taken = append(taken, parse(string(b))...)
 		}
 	}
 	return taken, nil

@@ -14,12 +14,10 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 const (
-	// pids bounds the threads of a container: PostgreSQL with its 150
-	// connections has some 170 processes, a service some 20 threads.
-	pids = 512
 	// period is the kernel's own, in µs, of which a container gets its CPUs'
 	// share. Unlike a number of CPUs, that may be more than the machine has, of
 	// which the daemon refuses any.
@@ -96,7 +94,7 @@ func (d *daemon) volume(ctx context.Context, run, name string) error {
 }
 
 func (s spec) options() (client.ContainerCreateOptions, error) {
-	limit, no := int64(pids), false
+	limit, no := int64(supervise.MostThreads), false
 	labels := maps.Clone(s.Labels)
 	if labels == nil {
 		labels = map[string]string{}

@@ -91,7 +91,7 @@ func (u *upcoming) lay(ctx context.Context) (err error) {
 		return err
 	}
 	if p.Telemetry != "" {
-		if u.plan.Telemetry, err = u.network.forward(u.life, p.Telemetry); err != nil {
+		if u.plan.Telemetry, err = u.network.Forward(u.life, p.Telemetry); err != nil {
 			return err
 		}
 	}

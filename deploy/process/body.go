@@ -36,7 +36,7 @@ func (b *body) Prepare(ctx context.Context) error {
 }
 
 // Start implements [supervise.Body].
-func (b *body) Start(_ context.Context, log *os.File) (supervise.Life, error) {
+func (b *body) Start(ctx context.Context, log *os.File) (supervise.Life, error) {
 	cmd, err := b.command()
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (b *body) Start(_ context.Context, log *os.File) (supervise.Life, error) {
 	}
 	// A session of its own is a process group of its own, and no terminal.
 	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setpgid = true, false
-	err = cmd.Start()
+	err = b.launch(b.name, cmd)
 	if in, ok := cmd.Stdin.(*os.File); ok {
 		in.Close()
 	}
@@ -61,7 +61,24 @@ func (b *body) Start(_ context.Context, log *os.File) (supervise.Life, error) {
 		cmd.Wait()
 		return nil, err
 	}
-	return &life{pack: b.pack(b.name, p.identity), id: p.identity, cmd: cmd}, nil
+	l := &life{pack: b.pack(b.name, p.identity), id: p.identity, cmd: cmd, oomKills: b.oomKills(b.name)}
+	l.before = l.oomKills()
+	if b.name == supervise.Relay {
+		return l, nil
+	}
+	t, err := b.target(b.name)
+	t.PID, t.Start = p.PID, p.Start // which is not written down yet
+	if err == nil {
+		err = b.plane.Started(ctx, t)
+	}
+	if err != nil {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTime)
+		defer cancel()
+		l.End(end)
+		l.Wait()
+		return nil, err
+	}
+	return l, nil
 }
 
 // A life is one process of a body, from its start to its end.
@@ -70,6 +87,10 @@ type life struct {
 	id   identity
 	cmd  *exec.Cmd
 	why  error
+	// oomKills is how many processes of its cell the kernel has ended for want
+	// of memory, and before how many when it began.
+	oomKills func() int
+	before   int
 }
 
 // Identity implements [supervise.Life].
@@ -80,6 +101,9 @@ func (l *life) Wait() {
 	err := l.cmd.Wait()
 	if failed := (*exec.ExitError)(nil); err == nil || errors.As(err, &failed) {
 		err = errors.New(l.cmd.ProcessState.String())
+	}
+	if s, ok := l.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && s.Signal() == syscall.SIGKILL && l.oomKills() > l.before {
+		err = fmt.Errorf("%w: %w", supervise.ErrOOMKilled, err)
 	}
 	l.why = err
 }

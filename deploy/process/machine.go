@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/impair"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
@@ -15,7 +16,14 @@ const killTime = 5 * time.Second
 // A machine is this one, and what stands in a run's scratch folder of it.
 type machine struct {
 	supervise.Files
-	desc supervise.Description
+	desc  supervise.Description
+	plane *impair.Plane
+}
+
+func newMachine(f supervise.Files, d supervise.Description) machine {
+	m := machine{Files: f, desc: d}
+	m.plane = impair.New(f.Folder("impair"), d.Bedlam, func(_ context.Context, instance string) (impair.Target, error) { return m.target(instance) })
+	return m
 }
 
 // living returns the identity of an instance's process.
@@ -30,7 +38,7 @@ func (m machine) living(instance string) (identity, error) {
 // Lacks implements what [deploy.Power] asks for.
 func (machine) Lacks(power string) string {
 	if power == "Exhauster" {
-		return "its instances are processes without a cgroup that limits their memory; containers have one: --engine docker"
+		return "its instances are processes without a cgroup that limits their memory: --isolation full gives them one, as root on Linux, and so does --engine docker"
 	}
 	return ""
 }

@@ -32,6 +32,9 @@ type Options struct {
 	// Patience bounds the start of the whole system; 0: one minute, ten times
 	// what a busy machine with two cores takes.
 	Patience time.Duration
+	// Isolation says whether instances are processes beside one another or
+	// each have a network namespace and cgroups of their own; empty: [Auto].
+	Isolation string
 }
 
 // An Engine runs systems as processes.
@@ -67,6 +70,6 @@ func (e *Engine) Attach(_ context.Context, scratch string) (deploy.System, error
 	if err != nil {
 		return nil, fmt.Errorf("attaching to %s: %w", scratch, err)
 	}
-	m := machine{f, d}
-	return supervise.Attach(f, d, m, func(ctx context.Context) error { return m.clear(ctx, false) }), nil
+	m := newMachine(f, d)
+	return m.system(supervise.Attach(f, d, m, func(ctx context.Context) error { return m.clear(ctx, d.Run, false) })), nil
 }

@@ -16,7 +16,11 @@ func TestEngine(t *testing.T) {
 	enginetest.Exercise(t, newEngine, enginetest.Plan)
 }
 
-func newEngine(*testing.T) deploy.Engine { return process.New(process.Options{}) }
+// newEngine returns one whose instances are processes beside one another, as
+// they are where nobody is root.
+func newEngine(*testing.T) deploy.Engine {
+	return process.New(process.Options{Isolation: process.None})
+}
 
 // A whole is a running system with all of its powers.
 type whole interface {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/bedlamlab/bedlam/deploy/cell"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
@@ -19,7 +20,7 @@ func (e *Engine) Sweep(ctx context.Context, run, scratch string) error {
 	if err != nil {
 		return fail(err)
 	}
-	if err := (machine{f, d}).clear(ctx, true); err != nil {
+	if err := newMachine(f, d).clear(ctx, run, true); err != nil {
 		return fail(err)
 	}
 	if cache, err := e.cache(); err == nil { // without one there was no run
@@ -31,8 +32,9 @@ func (e *Engine) Sweep(ctx context.Context, run, scratch string) error {
 }
 
 // clear ends everything that stands in the scratch folder and empties it; with
-// all, the folder itself goes too.
-func (m machine) clear(ctx context.Context, all bool) error {
+// all, the folder itself goes too. The run's cells go by its name alone: there
+// may be some although nobody got as far as to write down that there are.
+func (m machine) clear(ctx context.Context, run string, all bool) error {
 	k := pack{folder: m.Scratch}
 	for _, name := range m.desc.Names() {
 		if id, err := m.living(name); err == nil {
@@ -41,6 +43,14 @@ func (m machine) clear(ctx context.Context, all bool) error {
 	}
 	if err := k.kill(ctx); err != nil {
 		return err
+	}
+	if run == "" {
+		run = m.desc.Run
+	}
+	if run != "" {
+		if err := cell.Sweep(ctx, run); err != nil {
+			return err
+		}
 	}
 	for _, o := range m.desc.Stores {
 		if err := postgres.Clean(o.Dir); err != nil {

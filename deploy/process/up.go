@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -28,31 +29,44 @@ func (e *Engine) Up(ctx context.Context, p deploy.Plan) (deploy.System, error) {
 	if err != nil {
 		return nil, fail(err)
 	}
+	cells, err := e.cells(p)
+	if err != nil {
+		return nil, fail(err)
+	}
 	ports, err := supervise.TakeBlock(ports(p.Topology))
 	if err != nil {
 		return nil, fail(err)
 	}
-	d := supervise.Describe(schema, p, lay(p.Topology, ports.Ports()))
-	m := machine{supervise.Files{Scratch: p.Scratch}, d}
+	d := supervise.Describe(schema, p, lay(p.Topology, ports.Ports(), cells))
+	d.Cells = cells != nil
+	m := newMachine(supervise.Files{Scratch: p.Scratch}, d)
 	if err := m.Make(d, d.Names()...); err != nil {
 		ports.Release()
 		return nil, fail(err)
 	}
+	life, end := context.WithCancel(context.Background())
+	if m, err = m.enclose(ctx, life, cells, &p); err != nil {
+		end()
+		ports.Release()
+		return nil, fail(errors.Join(err, m.Empty(false)))
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, e.options.Patience, fmt.Errorf("not ready after %s", e.options.Patience))
 	defer cancel()
-	s := supervise.New(m.Files, d, p, supervise.Outfit{
+	s := supervise.New(m.Files, m.desc, p, supervise.Outfit{
 		Machine: m, Service: m.service(p.Shop), Store: m.store(install), Relay: m.relay(p.Bedlam),
 		Provision: install.Provision,
 		EndTime:   killTime,
 		Clear: func(ctx context.Context) error {
 			defer ports.Release()
-			return m.clear(ctx, false)
+			defer end()
+			m.plane.Close()
+			return m.clear(ctx, p.Run, false)
 		},
 	})
 	if err := s.Start(ctx); err != nil {
 		return nil, fail(err)
 	}
-	return s, nil
+	return m.system(s), nil
 }
 
 // install finds PostgreSQL, if the topology has a store at all.
@@ -76,18 +90,28 @@ func (e *Engine) install(ctx context.Context, p deploy.Plan, cache string) (*pos
 // and the relay's control.
 func ports(t topology.System) int { return len(t.Instances()) + len(t.Links()) + 1 }
 
-func lay(t topology.System, ports []int) supervise.Layout {
-	next := func() string {
-		a := supervise.Loopback(ports[0])
+// lay decides who listens where: all on this machine's loopback, or, in cells,
+// each instance at an address of its own, and the links at the gateway's.
+func lay(t topology.System, ports []int, cells *cells) supervise.Layout {
+	next := func(at func(port int) string) string {
+		a := at(ports[0])
 		ports = ports[1:]
 		return a
 	}
-	l := supervise.Layout{Own: map[string]string{}, Links: map[string]string{}, Control: next()}
+	links := supervise.Loopback
+	if cells != nil {
+		links = cells.gateway
+	}
+	l := supervise.Layout{Own: map[string]string{}, Links: map[string]string{}, Control: next(supervise.Loopback)}
 	for _, in := range t.Instances() {
-		l.Own[in.Name] = next()
+		own := supervise.Loopback
+		if cells != nil {
+			own = func(port int) string { return cells.own(in.Name, port) }
+		}
+		l.Own[in.Name] = next(own)
 	}
 	for _, link := range t.Links() {
-		l.Links[link.String()] = next()
+		l.Links[link.String()] = next(links)
 	}
 	return l
 }

@@ -1,12 +1,10 @@
 package relay
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"strconv"
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
@@ -42,20 +40,7 @@ type latency struct {
 }
 
 // A percent is 0 to 100, a number or, as Chaos Mesh writes it, a text.
-type percent float64
-
-func (p *percent) UnmarshalJSON(b []byte) error {
-	var text string
-	if json.Unmarshal(b, &text) != nil {
-		text = string(b)
-	}
-	v, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(v >= 0 && v <= 100) {
-		return fmt.Errorf("%.40q is not a percentage from 0 to 100", text)
-	}
-	*p = percent(v)
-	return nil
-}
+type percent = deploy.Percent
 
 // Each distribution turns z, a standard normal number that carries the
 // correlation, into a deviation in units of the jitter. Working on z instead

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -28,6 +29,12 @@ type Description struct {
 	// Guests are the instances that somebody else made, by the name under which
 	// the engine finds them for good: a container's ID.
 	Guests map[string]string `json:"guests,omitempty"`
+	// Cells says that each instance has a network namespace and cgroups of its
+	// own; Spared is where they send telemetry, which no harm to their packets
+	// may touch. Bedlam is the program that holds such harms.
+	Cells  bool             `json:"cells,omitempty"`
+	Spared []netip.AddrPort `json:"spared,omitempty"`
+	Bedlam string           `json:"bedlam,omitempty"`
 }
 
 // relayed reports whether there is a relay.
@@ -123,7 +130,7 @@ func (f Files) description(schema string) (Description, error) {
 
 // Describe replaces the description, by an engine that learns of what it
 // describes step by step.
-func (f Files) Describe(d Description) error { return writeJSON(f.system(), d) }
+func (f Files) Describe(d Description) error { return WriteJSON(f.system(), d) }
 
 // Open finds the scratch folder of a run that the engine with this schema
 // brought up.
@@ -187,9 +194,9 @@ func readJSON(path string, to any) error {
 	return nil
 }
 
-// writeJSON replaces the file at once, so that no reader ever sees half of it.
+// WriteJSON replaces the file at once, so that no reader ever sees half of it.
 // It is not synced: what it speaks of does not outlive the machine either.
-func writeJSON(path string, v any) error {
+func WriteJSON(path string, v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err

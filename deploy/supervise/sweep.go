@@ -72,8 +72,8 @@ func (f Files) Empty(all bool) error {
 	return nil
 }
 
-// Systems have every power that there is.
-type powers interface {
+// Powers are those that every system has, whatever its instances run as.
+type Powers interface {
 	deploy.System
 	deploy.Inspector
 	deploy.Killer
@@ -95,8 +95,8 @@ type Ender interface {
 }
 
 var (
-	_ powers = (*System)(nil)
-	_ powers = (*attached)(nil)
+	_ Powers = (*System)(nil)
+	_ Powers = (*attached)(nil)
 )
 
 // attached is a system that another process started.
@@ -108,7 +108,7 @@ type attached struct {
 // Attach returns the system that another process started. It has every power
 // that the original has, by the same files; Release leaves the start to the
 // original's keeper, if that lives, and Down is no more than clear.
-func Attach(f Files, d Description, m Machine, clear func(context.Context) error) Ender {
+func Attach(f Files, d Description, m Machine, clear func(context.Context) error) Powers {
 	return &attached{newBase(f, d, m), clear}
 }
 

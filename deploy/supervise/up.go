@@ -73,7 +73,7 @@ func realPath(path string) (string, error) {
 
 // Describe says what is brought up. The passwords are drawn here.
 func Describe(schema string, p deploy.Plan, l Layout) Description {
-	d := Description{Schema: schema, Run: p.Run, Topology: p.Topology, Layout: l, Token: rand.Text(), Stores: map[string]postgres.Options{}}
+	d := Description{Schema: schema, Run: p.Run, Topology: p.Topology, Layout: l, Token: rand.Text(), Stores: map[string]postgres.Options{}, Bedlam: p.Bedlam}
 	for _, v := range p.Topology.Services {
 		if !IsStore(v) {
 			continue

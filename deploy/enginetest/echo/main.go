@@ -4,7 +4,8 @@
 //
 //	echo relay             what `bedlam relay` is
 //	echo store [--prepare] what `bedlam store` is
-//	echo exhaust DIR BYTES what `bedlam exhaust` is
+//	echo exhaust DIR BYTES what `bedlam exhaust` is; with a process id, too
+//	echo impair            what `bedlam impair` is
 //	echo SERVICE           an instance, told by $SHOP_ASSIGNMENT as the shop's are
 //
 // The setting "serve" chooses what an instance serves: http, or gRPC's health
@@ -30,6 +31,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/bedlamlab/bedlam/deploy/exhaust"
+	"github.com/bedlamlab/bedlam/deploy/impair"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/deploy/relay"
 	"github.com/bedlamlab/bedlam/topology"
@@ -58,8 +60,12 @@ func run(ctx context.Context, args []string) error {
 		return postgres.Prepare(ctx)
 	case len(args) == 3 && args[0] == "exhaust":
 		return exhaust.Main(ctx, args[1], args[2])
+	case len(args) == 4 && args[0] == "exhaust":
+		return exhaust.Beside(ctx, args[1], args[2], args[3])
+	case slices.Equal(args, []string{"impair"}):
+		return impair.Main(ctx, os.Stdin, os.Stdout)
 	case len(args) != 1:
-		return errors.New("usage: echo relay | echo store [--prepare] | echo exhaust DIR BYTES | echo SERVICE")
+		return errors.New("usage: echo relay | echo store [--prepare] | echo exhaust DIR BYTES [PID] | echo impair | echo SERVICE")
 	}
 	var a topology.Assignment
 	if err := json.Unmarshal([]byte(os.Getenv("SHOP_ASSIGNMENT")), &a); err != nil {

@@ -1,4 +1,4 @@
-package docker
+package lan
 
 import (
 	"net/netip"

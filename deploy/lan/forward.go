@@ -1,4 +1,4 @@
-package docker
+package lan
 
 import (
 	"context"
@@ -8,15 +8,19 @@ import (
 	"net/netip"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
-// forward lets the run's containers reach the collector, which listens on
+// glance is the pause after a connection that could not be taken.
+const glance = 20 * time.Millisecond
+
+// Forward lets those in the network reach the collector, which listens on
 // 127.0.0.1 only: it listens on the network's gateway, forwards what comes from
-// the network to telemetry's host, and returns telemetry's URL as containers
-// see it. It ends, with all of its connections, when ctx does.
-func (n *network) forward(ctx context.Context, telemetry string) (string, error) {
+// the network to telemetry's host, and returns telemetry's URL as they see it.
+// It ends, with all of its connections, when ctx does.
+func (n Net) Forward(ctx context.Context, telemetry string) (string, error) {
 	fail := func(err error) (string, error) {
 		return "", fmt.Errorf("forwarding telemetry from %s: %w", n.Gateway, err)
 	}
@@ -48,7 +52,7 @@ func (n *network) forward(ctx context.Context, telemetry string) (string, error)
 				continue
 			}
 			// The gateway is an address of this machine, which others may reach.
-			if !n.subnet.Contains(conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()) {
+			if !n.Subnet.Contains(conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()) {
 				conn.Close()
 				continue
 			}

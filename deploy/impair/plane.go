@@ -1,0 +1,281 @@
+package impair
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/bedlamlab/bedlam/deploy"
+)
+
+// undoTime bounds what is undone although the caller's context is done: some
+// programs of the system and the end of a process.
+const undoTime = 10 * time.Second
+
+// A Plane does impairments to the instances of one run. Its methods may be
+// called at once.
+type Plane struct {
+	folder string
+	bedlam string
+	find   func(ctx context.Context, instance string) (Target, error)
+
+	mu sync.Mutex // one thing at a time
+
+	keeping sync.Mutex
+	holders map[string]*holder // of this process, by the path of their lock
+}
+
+var _ deploy.Impairer = (*Plane)(nil)
+
+// New returns the plane whose records stand in folder, which need not exist
+// yet. Holders are started from the bedlam program at that path. find says
+// where an instance is now; one that is down has no PID, but what outlives it.
+func New(folder, bedlam string, find func(ctx context.Context, instance string) (Target, error)) *Plane {
+	return &Plane{folder: folder, bedlam: bedlam, find: find, holders: map[string]*holder{}}
+}
+
+// CanImpair implements [deploy.Impairer].
+func (p *Plane) CanImpair(ctx context.Context, i deploy.Impairment) error {
+	h, err := Build(i)
+	if err != nil {
+		return err
+	}
+	for _, instance := range i.Instances {
+		t, err := p.find(ctx, instance)
+		if err == nil {
+			err = h.Can(t)
+		}
+		if err != nil {
+			return fmt.Errorf("%s on %s: %w", i.Kind, instance, err)
+		}
+	}
+	return nil
+}
+
+// Impair implements [deploy.Impairer]. An instance can have each kind once.
+func (p *Plane) Impair(ctx context.Context, i deploy.Impairment) error {
+	fail := func(err error) error { return fmt.Errorf("impairing by %s (%s): %w", i.ID, i.Kind, err) }
+	if i.ID == "" || len(i.Instances) == 0 {
+		return fail(errors.New("an impairment has an id and instances"))
+	}
+	if err := p.CanImpair(ctx, i); err != nil {
+		return fail(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all, err := p.records("")
+	if err != nil {
+		return fail(err)
+	}
+	for _, r := range all {
+		if r.Impairment.ID != i.ID && r.Impairment.Kind == i.Kind && slices.Contains(i.Instances, r.Target.Instance) {
+			return fail(fmt.Errorf("%s has one of this kind already, by %s", r.Target.Instance, r.Impairment.ID))
+		}
+	}
+	if err := p.repair(ctx, i.ID); err != nil {
+		return fail(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(p.path(i.ID, "")), 0o700); err != nil {
+		return fail(err)
+	}
+	err = each(i.Instances, func(instance string) error {
+		t, err := p.find(ctx, instance)
+		if err != nil {
+			return err
+		}
+		r := record{Impairment: i, Target: t, path: p.path(i.ID, instance)}
+		if err := r.write(); err != nil {
+			return err
+		}
+		return p.apply(ctx, r)
+	})
+	if err != nil {
+		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+		defer cancel()
+		return fail(errors.Join(err, p.repair(undo, i.ID)))
+	}
+	return nil
+}
+
+// apply does what r says and returns when it shows.
+func (p *Plane) apply(ctx context.Context, r record) error {
+	h, err := Build(r.Impairment)
+	if err != nil {
+		return err
+	}
+	if _, held := h.(Held); held {
+		if err := p.hold(ctx, r); err != nil {
+			return err
+		}
+	}
+	err = h.Apply(ctx, r.Target, func(before any) error {
+		b, err := json.Marshal(before)
+		if err != nil {
+			return err
+		}
+		r.Before = b
+		return r.write()
+	})
+	if err != nil {
+		return err
+	}
+	shows, err := h.Shows(ctx, r.Target)
+	if err == nil && !shows {
+		err = errors.New("it was done without an error, and the kernel does not show it")
+	}
+	return err
+}
+
+// Repair implements [deploy.Impairer].
+func (p *Plane) Repair(ctx context.Context, id string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.repair(ctx, id); err != nil {
+		return fmt.Errorf("repairing %s: %w", id, err)
+	}
+	return nil
+}
+
+func (p *Plane) repair(ctx context.Context, id string) error {
+	all, err := p.records(id)
+	if err != nil {
+		return err
+	}
+	byInstance := map[string]record{}
+	var instances []string
+	for _, r := range all {
+		byInstance[r.Target.Instance] = r
+		instances = append(instances, r.Target.Instance)
+	}
+	return each(instances, func(instance string) error { return p.undo(ctx, byInstance[instance]) })
+}
+
+// undo takes away what r says, and strikes it out when it does not show any
+// more.
+func (p *Plane) undo(ctx context.Context, r record) error {
+	h, err := Build(r.Impairment)
+	if err != nil {
+		return err
+	}
+	t, err := p.find(ctx, r.Target.Instance)
+	if err != nil {
+		return err
+	}
+	if err := h.Undo(ctx, t, r.Before); err != nil {
+		return errors.Join(err, p.release(ctx, r)) // what needs a holder ends with it
+	}
+	if err := p.release(ctx, r); err != nil {
+		return err
+	}
+	shows, err := h.Shows(ctx, t)
+	if err == nil && shows {
+		err = errors.New("it was undone without an error, and the kernel still shows it")
+	}
+	if err != nil {
+		return err
+	}
+	return r.strike()
+}
+
+// Impairments implements [deploy.Impairer].
+func (p *Plane) Impairments(ctx context.Context) ([]deploy.Impairment, error) {
+	all, err := p.records("")
+	if err != nil {
+		return nil, fmt.Errorf("reading the impairments: %w", err)
+	}
+	var shown []deploy.Impairment
+	for _, r := range all {
+		shows, err := p.shows(ctx, r)
+		if err != nil {
+			return nil, fmt.Errorf("reading the impairments: %s on %s: %w", r.Impairment.ID, r.Target.Instance, err)
+		}
+		if !shows {
+			continue
+		}
+		at := slices.IndexFunc(shown, func(i deploy.Impairment) bool { return i.ID == r.Impairment.ID })
+		if at < 0 {
+			at = len(shown)
+			shown = append(shown, r.Impairment)
+			shown[at].Instances = nil
+		}
+		shown[at].Instances = append(shown[at].Instances, r.Target.Instance)
+	}
+	return shown, nil
+}
+
+func (p *Plane) shows(ctx context.Context, r record) (bool, error) {
+	h, err := Build(r.Impairment)
+	if err != nil {
+		return false, err
+	}
+	t, err := p.find(ctx, r.Target.Instance)
+	if err != nil {
+		return false, err
+	}
+	return h.Shows(ctx, t)
+}
+
+// Started gives a new life of an instance the impairments that it should have
+// and does not show, before it has done anything. On error it does not have
+// them all, and should not live.
+func (p *Plane) Started(ctx context.Context, t Target) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all, err := p.records("")
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.Target.Instance != t.Instance {
+			continue
+		}
+		if err := p.again(ctx, r, t); err != nil {
+			return fmt.Errorf("%s (%s) again on %s: %w", r.Impairment.ID, r.Impairment.Kind, t.Instance, err)
+		}
+	}
+	return nil
+}
+
+func (p *Plane) again(ctx context.Context, r record, t Target) error {
+	h, err := Build(r.Impairment)
+	if err != nil {
+		return err
+	}
+	if shows, err := h.Shows(ctx, t); err != nil || shows {
+		return err
+	}
+	if !r.stands() {
+		return nil
+	}
+	r.Target = t
+	if err := r.write(); err != nil {
+		return err
+	}
+	err = p.apply(ctx, r)
+	if !r.stands() { // another process has lifted it meanwhile: what we did is to go
+		err = p.undo(ctx, r)
+	}
+	return err
+}
+
+// each calls do for all at once, also after an error, so that one that cannot
+// be put right does not keep the others from it.
+func each(instances []string, do func(instance string) error) error {
+	errs := make([]error, len(instances))
+	var all sync.WaitGroup
+	for at, instance := range instances {
+		all.Go(func() {
+			if err := do(instance); err != nil {
+				errs[at] = fmt.Errorf("%s: %w", instance, err)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
