@@ -6,6 +6,7 @@ import (
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/chaos/experiments"
+	"github.com/bedlamlab/bedlam/chaos/fault"
 	"github.com/bedlamlab/bedlam/services"
 	"github.com/bedlamlab/bedlam/topology"
 )
@@ -64,7 +65,7 @@ func TestBad(t *testing.T) {
 		{"a misspelt key of a selector", "zones: [a]", "zone: [a]", `x.yaml:12: unknown key "zone" in a selector (want instances, services, zones)`},
 		{"a misspelt parameter", "hold: true", "holt: true", `x.yaml:12: kill: unknown field "holt"`},
 		{"a misspelt parameter inside", "{latency: 300ms}", "{latncy: 300ms}", `x.yaml:11: latency: unknown field "latncy"`},
-		{"an unknown fault", "action: kill", "action: explode", `x.yaml:12: unknown fault "explode" (want one of bandwidth, blackhole, kill, latency, oom, partition, pause, reset, slow_close, stop)`},
+		{"an unknown fault", "action: kill", "action: explode", `x.yaml:12: unknown fault "explode" (want one of ` + faults() + `)`},
 		{"a misspelt parameter of another end", "action: kill, selector: {instances: [payment-1], zones: [a]}, hold: true", "action: oom, selector: {instances: [payment-1], zones: [a]}, memory: 1", `x.yaml:12: oom: unknown field "memory"`},
 		{"an unknown probe", "name: goodput", "name: happiness", `x.yaml:7: unknown probe "happiness" (want one of goodput, failed, degraded, lost, p50, p90, p99, p99.9, amplification, recovery)`},
 		{"an unknown phase", "phase: after", "phase: later", `x.yaml:7: unknown phase "later" (want baseline, fault or after)`},
@@ -157,4 +158,13 @@ func TestFit(t *testing.T) {
 			t.Errorf("got %v, want %s", err, c.want)
 		}
 	}
+}
+
+// faults are the names of every harm.
+func faults() string {
+	var names []string
+	for _, k := range fault.Kinds() {
+		names = append(names, k.Name)
+	}
+	return strings.Join(names, ", ")
 }
