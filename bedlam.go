@@ -44,7 +44,8 @@ type Options struct {
 	Engine string // process or docker; process
 	System string // a file that names a system which runs already (see deploy/attach), in place of Engine and Shop
 	// Isolation is auto, none or full: whether instances of the engine process
-	// have a network namespace and cgroups of their own; auto.
+	// have a network namespace and cgroups of their own; auto, which is none
+	// unless an experiment has a fault that needs it.
 	Isolation string
 	Words     []string // experiments, suites or files; default
 	Seed      uint64
@@ -55,6 +56,7 @@ type Options struct {
 	Bedlam    string  // path of the bedlam program, which is guard and relay; this program
 	Observe   func(Status)
 
+	auto    bool              // Isolation was left open
 	file    attach.File       // that System names
 	forward collector.Forward // where telemetry goes besides, as the environment says
 }

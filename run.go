@@ -64,6 +64,9 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	if o, err = o.isolated(es...); err != nil {
+		return Outcome{}, err
+	}
 	if err := o.able(ctx); err != nil {
 		return Outcome{}, err
 	}

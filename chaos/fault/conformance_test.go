@@ -21,6 +21,7 @@ var samples = map[string]string{
 	"packet_bandwidth": `{"bandwidth":{"rate":"64KB/s"}}`,
 	"packet_corrupt":   `{"corrupt":{"corrupt":5}}`,
 	"packet_delay":     `{"delay":{"latency":"100ms","jitter":"20ms","reorder":"25"}}`,
+	"packet_duplicate": `{"duplicate":{"duplicate":20}}`,
 	"packet_loss":      `{"loss":{"loss":10}}`,
 	"slow_close":       `{"delay":"2s"}`,
 }
@@ -268,6 +269,7 @@ func TestBadParameters(t *testing.T) {
 		{"packet_loss", `{"loss":{"loss":"0.1"}}`, "", "loss.loss must be between 0.5 and 100 percent"},
 		{"packet_loss", `{"loss":{"loss":101}}`, "", `"101" is not a percentage`},
 		{"packet_loss", `{"loss":10}`, "", "cannot unmarshal"},
+		{"packet_duplicate", ``, "", "duplicate.duplicate must be between 0.5 and 100 percent"},
 		{"packet_corrupt", ``, "", "corrupt.corrupt must be between 0.5 and 100 percent"},
 		{"packet_corrupt", `{"corrupt":{"corrupt":"much"}}`, "", `"much" is not a percentage`},
 		{"packet_bandwidth", ``, "", "bandwidth.rate is missing"},

@@ -20,8 +20,9 @@ import (
 // Echoes are the answers to some echo requests, each a packet there and a
 // packet back, which no program of the instance has a hand in.
 type Echoes struct {
-	Sent int
-	Took []time.Duration // of those that came back, sorted
+	Sent  int
+	Took  []time.Duration // of those that came back, sorted
+	Twice int             // of those, how many came back again
 }
 
 // Lost is how many did not come back.
@@ -42,8 +43,9 @@ const (
 )
 
 // Echo sends n echo requests to an address and waits for the answers for as
-// long as patience after the last one. It needs root, as every harm to packets.
-func Echo(ctx context.Context, to netip.Addr, n int, patience time.Duration) (Echoes, error) {
+// long as patience after the last one; after the last answer, for as long as
+// linger, for those that come twice. It needs root, as every harm to packets.
+func Echo(ctx context.Context, to netip.Addr, n int, patience, linger time.Duration) (Echoes, error) {
 	fail := func(err error) (Echoes, error) { return Echoes{}, fmt.Errorf("echo requests to %s: %w", to, err) }
 	conn, err := icmp.ListenPacket("ip4:icmp", "0.0.0.0")
 	if err != nil {
@@ -77,7 +79,7 @@ func Echo(ctx context.Context, to netip.Addr, n int, patience time.Duration) (Ec
 	seen := make([]bool, n)
 	at := make([]time.Time, n)
 	b := make([]byte, 1500)
-	for back := 0; back < n; {
+	for back := 0; back < n || linger > 0; {
 		size, from, err := conn.ReadFrom(b)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			break
@@ -91,11 +93,17 @@ func Echo(ctx context.Context, to netip.Addr, n int, patience time.Duration) (Ec
 			continue
 		}
 		echo, ok := m.Body.(*icmp.Echo)
-		if !ok || echo.ID != id || echo.Seq >= n || seen[echo.Seq] {
+		if !ok || echo.ID != id || echo.Seq >= n {
+			continue
+		}
+		if seen[echo.Seq] {
+			e.Twice++
 			continue
 		}
 		seen[echo.Seq], at[echo.Seq] = true, time.Now()
-		back++
+		if back++; back == n && linger > 0 {
+			conn.SetReadDeadline(time.Now().Add(linger))
+		}
 	}
 	if err := <-failed; err != nil {
 		return fail(err)
@@ -113,7 +121,7 @@ func Echo(ctx context.Context, to netip.Addr, n int, patience time.Duration) (Ec
 }
 
 // echo sends echo requests to an instance.
-func echo(ctx context.Context, s deploy.System, instance string, n int, patience time.Duration) (Echoes, error) {
+func echo(ctx context.Context, s deploy.System, instance string, n int, patience, linger time.Duration) (Echoes, error) {
 	address, err := s.Address("", instance)
 	if err != nil {
 		return Echoes{}, err
@@ -122,5 +130,5 @@ func echo(ctx context.Context, s deploy.System, instance string, n int, patience
 	if err != nil {
 		return Echoes{}, fmt.Errorf("where %s is: %w", instance, err)
 	}
-	return Echo(ctx, at.Addr(), n, patience)
+	return Echo(ctx, at.Addr(), n, patience, linger)
 }

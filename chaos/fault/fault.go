@@ -36,8 +36,9 @@ type Kind struct {
 // A Need is the power, or the powers, that a fault asks an engine for: to harm,
 // to see the harm and to undo it.
 type Need struct {
-	name string
-	has  func(deploy.System) error
+	name     string
+	has      func(deploy.System) error
+	isolates bool // it is for what isolated instances have
 }
 
 // String returns the names of the powers, the harming one first.
@@ -54,14 +55,27 @@ func needs[P any]() Need {
 	}}
 }
 
+// apart is the need for a power that only isolated instances have, or have in full.
+func (n Need) apart() Need {
+	n.isolates = true
+	return n
+}
+
 // and is both needs: what lifting a harm takes is needed before it is done.
 func (n Need) and(m Need) Need {
-	return Need{name: n.name + ", " + m.name, has: func(s deploy.System) error {
+	return Need{name: n.name + ", " + m.name, isolates: n.isolates || m.isolates, has: func(s deploy.System) error {
 		if err := n.has(s); err != nil {
 			return err
 		}
 		return m.has(s)
 	}}
+}
+
+// Isolates reports whether a harm wants instances that are isolated from one
+// another: that have a part of the kernel to themselves.
+func Isolates(action string) bool {
+	k := kinds[action]
+	return k.Needs.isolates
 }
 
 // Supported reports, before any harm, whether the system has the power that

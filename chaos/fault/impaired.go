@@ -17,6 +17,7 @@ import (
 type impaired struct {
 	victims
 	impairment deploy.Impairment
+	linger     time.Duration // of its probe, after the last answer
 }
 
 // impair makes the impairment of a resolved harm.
@@ -27,7 +28,7 @@ func impair(r chaos.Resolved, kind string, args any) (impaired, error) {
 }
 
 // impairs is what every such harm asks an engine for.
-var impairs = needs[deploy.Impairer]().and(needs[deploy.Inspector]())
+var impairs = needs[deploy.Impairer]().apart().and(needs[deploy.Inspector]())
 
 // askTime bounds the question whether an engine can do a harm: it may try it
 // out, where nobody is.

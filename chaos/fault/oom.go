@@ -14,8 +14,8 @@ import (
 type oom struct{ *end }
 
 func init() {
-	register(Kind{Name: "oom", On: onInstances, Needs: needs[deploy.Exhauster]().and(watched), Params: endParams,
-		Doc: "Takes an instance's memory up to its limit, so that the kernel's OOM killer ends it; its supervisor restarts it. Needs containers.",
+	register(Kind{Name: "oom", On: onInstances, Needs: needs[deploy.Exhauster]().apart().and(watched), Params: endParams,
+		Doc: "Takes an instance's memory up to its limit, so that the kernel's OOM killer ends it; its supervisor restarts it. Needs containers, or --isolation full.",
 		build: func(r chaos.Resolved) (chaos.Fault, error) {
 			e, err := newEnd(r, exhaust)
 			return &oom{e}, err

@@ -22,7 +22,7 @@ func (f impaired) echoes(ctx context.Context, s deploy.System, injected bool, n 
 	if injected {
 		peer, err := f.peer(s)
 		if err == nil {
-			control, err = echo(ctx, s, peer, n, patience)
+			control, err = echo(ctx, s, peer, n, patience, f.linger)
 		}
 		if err != nil {
 			return nil, err
@@ -37,7 +37,7 @@ func (f impaired) echoes(ctx context.Context, s deploy.System, injected bool, n 
 	errs := map[string]error{}
 	for _, in := range f.victims {
 		asking.Go(func() {
-			e, err := echo(ctx, s, in, n, patience)
+			e, err := echo(ctx, s, in, n, patience, f.linger)
 			if err == nil {
 				err = want(e, control)
 			}

@@ -73,7 +73,7 @@ so that experiments on the network are INCONCLUSIVE there.`,
 }
 
 // isolationHelp is what every command that starts the shop says of it.
-const isolationHelp = "auto, none or full: with engine process, whether each instance has a network namespace and cgroups of its own (default auto: where root on Linux can)"
+const isolationHelp = "auto, none or full: with engine process, whether each instance has a network namespace and cgroups of its own (default auto: full where a fault needs it and root on Linux can)"
 
 func judgeCommand(code *int) *cobra.Command {
 	return &cobra.Command{

@@ -1,6 +1,7 @@
 // Package cell gives processes of this machine a place of their own in the
 // kernel: a network namespace with one link to the run's bridge, and cgroups
-// with limits. It needs root and Linux; [Check] says what else is missing.
+// with limits. It needs root and Linux; [Check] says what else is
+// missing, and [Try] tries.
 //
 //	cells, err := cell.Build(run, net, inmates) // nothing runs in them yet
 //	err = cells[0].Start(cmd)                   // in place of cmd.Start()

@@ -156,6 +156,27 @@ func TestReach(t *testing.T) {
 	}
 }
 
+// With cgroups v2 a process is born in its cgroup.
+func TestStartUnified(t *testing.T) {
+	root := "/sys/fs/cgroup"
+	if _, err := os.Stat(filepath.Join(root, "cgroup.procs")); err != nil {
+		root = "/sys/fs/cgroup/unified"
+	}
+	if _, err := os.Stat(filepath.Join(root, "cgroup.procs")); err != nil {
+		t.Skip("this test needs cgroups v2: ", err)
+	}
+	_, _, all := cells(t)
+	folder := filepath.Join(root, fmt.Sprintf("celltest-%d", os.Getpid()))
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Skip("this test needs to make a cgroup: ", err)
+	}
+	defer os.Remove(folder)
+	c := cell.Cell{Net: all[0].Net, Cgroups: map[string]string{"": folder}}
+	if got := within(t, c, "cat", "/proc/self/cgroup"); !strings.Contains(got, "0::/"+filepath.Base(folder)+"\n") {
+		t.Errorf("it is in %s", got)
+	}
+}
+
 // Who takes more memory than the limit is ended by the kernel, and counted.
 func TestLimit(t *testing.T) {
 	_, _, all := cells(t)

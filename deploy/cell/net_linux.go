@@ -100,21 +100,11 @@ func (c Cell) makeNet(run, link string, bridge int, in Inmate, bits int) error {
 	}
 	// Sockets of the namespace, made by a thread in it.
 	err = Enter(c.Net, func() error {
-		for _, name := range []string{"lo", Device} {
-			l, err := netlink.LinkByName(name)
-			if err != nil {
-				return err
-			}
-			if name == Device {
-				if err := netlink.AddrAdd(l, address(in.Address, bits)); err != nil {
-					return err
-				}
-			}
-			if err := netlink.LinkSetUp(l); err != nil {
-				return err
-			}
+		lo, err := netlink.LinkByName("lo")
+		if err != nil {
+			return err
 		}
-		return nil
+		return errors.Join(netlink.LinkSetUp(lo), raise(Device, in.Address, bits))
 	})
 	if err != nil {
 		return fail(err)

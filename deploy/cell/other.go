@@ -16,6 +16,9 @@ var errLinux = fmt.Errorf("instances can be isolated on Linux only: %w", errors.
 // Check reports that there are no cells.
 func Check() error { return errLinux }
 
+// Try reports that there are no cells.
+func Try() error { return errLinux }
+
 // Build does nothing.
 func Build(context.Context, string, lan.Net, []Inmate) ([]Cell, error) { return nil, errLinux }
 

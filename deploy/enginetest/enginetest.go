@@ -1,6 +1,6 @@
 // Package enginetest is the suite that every engine passes.
 //
-// [Exercise] runs it, from a test of the engine's own:
+// [Exercise] runs it, from a test of the engine's own, and [Again] a part of it:
 //
 //	func TestEngine(t *testing.T) {
 //		enginetest.Exercise(t,
@@ -14,6 +14,7 @@
 package enginetest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/bedlamlab/bedlam/deploy"
@@ -33,7 +34,7 @@ func Exercise(t *testing.T, newEngine func(*testing.T) deploy.Engine, plan func(
 	if abandoned(t, s) {
 		return
 	}
-	t.Run("Powers", s.powers)
+	t.Run("Powers", func(t *testing.T) { s.powers(t) })
 	t.Run("Life", s.lives)
 	t.Run("Abandoned", s.abandons)
 }
@@ -44,8 +45,26 @@ type suite struct {
 	left      []func(t *testing.T, run string)
 }
 
-// powers runs the cases that share one system. Each leaves it whole.
-func (s suite) powers(t *testing.T) {
+// Again holds another configuration of an engine, of which one passes
+// [Exercise], to that part of the contract which a configuration can change:
+// where instances run, and what is left of it.
+func Again(t *testing.T, newEngine func(*testing.T) deploy.Engine, plan func(*testing.T) deploy.Plan, left ...func(t *testing.T, run string)) {
+	s := suite{newEngine: newEngine, plan: plan, left: left}
+	if abandoned(t, s) {
+		return
+	}
+	t.Run("Powers", func(t *testing.T) {
+		s.powers(t, "EverythingAnswers", "AssignmentIsAllThatIsTold", "StoreKeepsItsRows", "ExhaustIsRestarted", "ExhaustHeldStaysDown",
+			"PauseHangs", "Partition", "RelayDies", "AttachedLifts")
+	})
+	t.Run("DownLeavesNothing", s.downLeavesNothing)
+	t.Run("SideBySide", s.sideBySide)
+	t.Run("Abandoned", s.abandons)
+}
+
+// powers runs the cases that share one system, or those of these names. Each
+// leaves it whole.
+func (s suite) powers(t *testing.T, only ...string) {
 	f := s.up(t)
 	for _, c := range []struct {
 		name string
@@ -75,6 +94,9 @@ func (s suite) powers(t *testing.T) {
 		{"LogsOfAllLives", logsOfAllLives},
 		{"AttachedLifts", func(t *testing.T, f *fixture) { attachedLifts(t, f, s.newEngine(t)) }},
 	} {
+		if len(only) > 0 && !slices.Contains(only, c.name) {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			c.run(t, f)
 			f.whole(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,8 +16,8 @@ import (
 // names the process first. It never succeeds, and if the kernel has ended the
 // process, whoever started this ends it.
 //
-// It refuses to work where both are not in the same cgroup, or in that of the
-// whole machine.
+// It refuses to work where both are not in the same cgroup, or in one that is no
+// engine's: its end would be that of somebody else's processes.
 func Beside(ctx context.Context, dir, bytes, process string) error {
 	most, err := strconv.ParseInt(bytes, 10, 64)
 	if err != nil || most <= 0 {
@@ -34,7 +35,7 @@ func Beside(ctx context.Context, dir, bytes, process string) error {
 	if err != nil {
 		return err
 	}
-	if own != its || own == "/" {
+	if own != its || !strings.HasPrefix(path.Base(path.Dir(own)), ours) {
 		return errors.New("this is only for whom shares a cgroup with the process, into which an engine puts it")
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("given up after %s", patience))
@@ -47,25 +48,33 @@ func Beside(ctx context.Context, dir, bytes, process string) error {
 	return fill(ctx, dir, most)
 }
 
+// ours is how the cgroup of a run is called, in which each instance has one.
+const ours = "bedlam-"
+
 // memoryCgroup returns the path of the cgroup that counts a process's memory.
 func memoryCgroup(process string) (string, error) {
 	b, err := os.ReadFile("/proc/" + process + "/cgroup")
 	if err != nil {
 		return "", err
 	}
-	unified := ""
-	for line := range strings.Lines(string(b)) { // cgroups(7): number:controllers:path
+	at, ok := cgroupOf(string(b))
+	if !ok {
+		return "", fmt.Errorf("no cgroup counts the memory of process %s", process)
+	}
+	return at, nil
+}
+
+// cgroupOf reads /proc/PID/cgroup.
+func cgroupOf(text string) (path string, ok bool) {
+	for line := range strings.Lines(text) { // cgroups(7): number:controllers:path
 		f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
 		switch {
 		case len(f) < 3:
 		case slices.Contains(strings.Split(f[1], ","), "memory"):
-			return f[2], nil
-		case f[0] == "0":
-			unified = f[2]
+			return f[2], true
+		case f[0] == "0": // v2, which counts it unless one of v1 does
+			path, ok = f[2], true
 		}
 	}
-	if unified == "" {
-		return "", fmt.Errorf("no cgroup counts the memory of process %s", process)
-	}
-	return unified, nil
+	return path, ok
 }

@@ -21,7 +21,9 @@ import (
 type chain struct {
 	table, name string
 	hooks       []string
+	match       []string // which packets, if not all
 	target      []string
+	last        bool // behind all other rules of the hooks
 }
 
 func itoa(n uint16) string { return strconv.Itoa(int(n)) }
@@ -48,7 +50,7 @@ func executable(path string) bool {
 
 var (
 	triedMu sync.Mutex
-	tried   = map[string]error{} // by table and target
+	tried   = map[string]bool{} // by table and target: that it has been done
 )
 
 // can tries the chain, and what else is needed, in a namespace that nobody
@@ -63,8 +65,8 @@ func (c chain) can(t Target, besides func(net string) error) error {
 	key := fmt.Sprint(c.table, c.hooks, c.target)
 	triedMu.Lock()
 	defer triedMu.Unlock()
-	if err, known := tried[key]; known {
-		return err
+	if tried[key] {
+		return nil
 	}
 	err := cell.Trial(func(net string) error {
 		if besides != nil {
@@ -77,7 +79,7 @@ func (c chain) can(t Target, besides func(net string) error) error {
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		err = Lacks("this kernel does not do it: "+err.Error(), "one with nf_tables or ip_tables, and xt_NFQUEUE")
 	}
-	tried[key] = err
+	tried[key] = err == nil
 	return err
 }
 
@@ -89,9 +91,13 @@ func (c chain) insert(ctx context.Context, t Target) error {
 		fmt.Fprintf(&b, "-A %s -p tcp -s %s --sport %d -j RETURN\n", c.name, s.Addr(), s.Port())
 		fmt.Fprintf(&b, "-A %s -p tcp -d %s --dport %d -j RETURN\n", c.name, s.Addr(), s.Port())
 	}
-	fmt.Fprintf(&b, "-A %s -j %s\n", c.name, strings.Join(c.target, " "))
+	fmt.Fprintf(&b, "-A %s %s -j %s\n", c.name, strings.Join(c.match, " "), strings.Join(c.target, " "))
+	where := "-I"
+	if c.last {
+		where = "-A"
+	}
 	for _, hook := range c.hooks {
-		fmt.Fprintf(&b, "-I %s -j %s\n", hook, c.name)
+		fmt.Fprintf(&b, "%s %s -j %s\n", where, hook, c.name)
 	}
 	b.WriteString("COMMIT\n")
 	return c.restore(ctx, t, b.String())

@@ -156,9 +156,27 @@ type letter struct {
 
 const letterSize = 64 // bytes
 
-// letters sends n packets into the cell, some every ms, and returns those that
-// arrive, in the order in which they do.
+// letters sends n packets into the cell and returns them in the order in which
+// they arrive, when all have.
 func (l *lab) letters(n int) []letter {
+	l.Helper()
+	return l.post(n, n, false, patience)
+}
+
+// some is letters for packets of which not all arrive, or some twice: it ends
+// with a further one, of which as many are sent as it takes. None of them may be
+// late.
+func (l *lab) some(n int) []letter {
+	l.Helper()
+	return l.post(n, 3*n, true, patience)
+}
+
+// end is the number of a letter behind which no other comes.
+const end = -2
+
+// post sends n packets, and returns what arrives until there are most or the
+// end, if there is to be one.
+func (l *lab) post(n, most int, ends bool, wait time.Duration) []letter {
 	l.Helper()
 	var in net.PacketConn
 	err := cell.Enter(l.target.Net, func() (err error) {
@@ -178,48 +196,57 @@ func (l *lab) letters(n int) []letter {
 	}
 	defer out.Close()
 	began := time.Now()
-	arrived := make(chan []letter)
+	arrived := make(chan []letter, 1)
 	go func() {
 		var all []letter
+		defer func() { arrived <- all }()
 		b := make([]byte, 2*letterSize)
-		for {
-			if len(all) == n {
-				arrived <- all
-				return
-			}
+		for len(all) < most {
 			size, _, err := in.ReadFrom(b)
 			if err != nil {
-				arrived <- all
 				return
 			}
 			var number int
 			var sent int64
 			if _, err := fmt.Sscanf(string(b[:size]), "%d %d", &number, &sent); err != nil || size != letterSize {
-				all = append(all, letter{number: -1})
-				continue
+				number = -1
+			}
+			if number == end {
+				return
 			}
 			at := began.Add(time.Duration(sent))
 			all = append(all, letter{number, at, time.Since(at)})
 		}
 	}()
-	for i := range n {
-		text := fmt.Sprintf("%d %d ", i, time.Since(began))
+	send := func(number int) {
+		text := fmt.Sprintf("%d %d ", number, time.Since(began))
 		if _, err := out.Write([]byte(text + strings.Repeat(".", letterSize-len(text)))); err != nil {
 			l.Fatal(err)
 		}
+	}
+	for i := range n {
+		send(i)
 		if i%20 == 19 { // what the shortest buffer on the way holds many times over
 			time.Sleep(time.Millisecond)
 		}
 	}
-	// The longest delay of a test, and as much again for a busy machine.
-	in.SetReadDeadline(time.Now().Add(1500 * time.Millisecond))
-	return <-arrived
+	in.SetReadDeadline(time.Now().Add(wait))
+	for {
+		if ends {
+			send(end)
+		}
+		select {
+		case all := <-arrived:
+			return all
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // none wants that nothing arrives, of what would at once.
 func (l *lab) none(what string) {
 	l.Helper()
-	if got := l.letters(5); len(got) > 0 {
+	if got := l.post(5, 5, false, 500*time.Millisecond); len(got) > 0 {
 		l.Errorf("%s: %d of 5 arrive", what, len(got))
 	}
 }

@@ -14,6 +14,7 @@ import (
 const (
 	PacketDelay     = "packet_delay"
 	PacketLoss      = "packet_loss"
+	PacketDuplicate = "packet_duplicate"
 	PacketCorrupt   = "packet_corrupt"
 	PacketBandwidth = "packet_bandwidth"
 	PacketPartition = "packet_partition"
@@ -52,6 +53,14 @@ type Loss struct {
 
 // Validate says what is wrong with l.
 func (l Loss) Validate() error { return some("loss", l.Loss) }
+
+// Duplicate has a share of the packets arrive twice.
+type Duplicate struct {
+	Duplicate deploy.Percent `json:"duplicate"`
+}
+
+// Validate says what is wrong with d.
+func (d Duplicate) Validate() error { return some("duplicate", d.Duplicate) }
 
 // Corrupt turns one bit over in a share of the packets that arrive, behind the
 // IP header, so that the receiver's own checksum finds it.

@@ -3,26 +3,28 @@ package impair
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
 )
 
+// Of a packet that was judged, the kernel skips the rest of the rules in the same
+// table and hook. So every kind has one to itself, which packets pass in this
+// order; and what is cut off by a partition is so before filter's last rules.
+var (
+	beforeAll = place{"raw", "PREROUTING"}
+	before    = place{"mangle", "PREROUTING"}
+	onArrival = place{"mangle", "INPUT"}
+	atLast    = place{"filter", "INPUT"}
+)
+
+// A place is where rules stand.
+type place struct{ table, hook string }
+
 func init() {
-	registerQueued(PacketDelay, "mangle", 1, func(d Delay, draw *rand.Rand) func([]byte) fate {
-		return func([]byte) fate {
-			if draw.Float64() < d.Reorder.Share() {
-				return fate{}
-			}
-			stray := (2*draw.Float64() - 1) * float64(d.Jitter)
-			return fate{late: d.Latency.D() + time.Duration(stray)}
-		}
-	})
-	registerQueued(PacketLoss, "filter", 2, func(l Loss, draw *rand.Rand) func([]byte) fate {
-		return func([]byte) fate { return fate{lost: draw.Float64() < l.Loss.Share()} }
-	})
-	registerQueued(PacketCorrupt, "raw", 3, func(c Corrupt, draw *rand.Rand) func([]byte) fate {
+	registerQueued(PacketCorrupt, beforeAll, 3, wholePacket, func(c Corrupt, draw *rand.Rand) func([]byte) fate {
 		return func(packet []byte) fate {
 			header := headerOf(packet)
 			if draw.Float64() >= c.Corrupt.Share() || header >= len(packet) {
@@ -32,6 +34,21 @@ func init() {
 			packet[header+bit/8] ^= 1 << (bit % 8)
 			return fate{changed: packet}
 		}
+	})
+	registerQueued(PacketLoss, before, 2, headerOnly, func(l Loss, draw *rand.Rand) func([]byte) fate {
+		return func([]byte) fate { return fate{lost: draw.Float64() < l.Loss.Share()} }
+	})
+	registerQueued(PacketDelay, onArrival, 1, headerOnly, func(d Delay, draw *rand.Rand) func([]byte) fate {
+		return func([]byte) fate {
+			if draw.Float64() < d.Reorder.Share() {
+				return fate{}
+			}
+			stray := (2*draw.Float64() - 1) * float64(d.Jitter)
+			return fate{late: d.Latency.D() + time.Duration(stray)}
+		}
+	})
+	registerQueued(PacketDuplicate, atLast, 4, wholePacket, func(d Duplicate, draw *rand.Rand) func([]byte) fate {
+		return func([]byte) fate { return fate{twice: draw.Float64() < d.Duplicate.Share()} }
 	})
 	register(PacketPartition, func(i deploy.Impairment) (Harm, error) {
 		var p Partition
@@ -90,25 +107,22 @@ type queued struct {
 	chain
 	queue  uint16
 	copied uint32 // how many bytes of each packet the holder wants to see
+	double bool   // some arrive twice
 	decide func() func(packet []byte) fate
 }
 
-// registerQueued adds a kind of which each packet's fate is drawn. Every kind
-// has a table and a queue to itself, so that they work beside one another.
-func registerQueued[A interface{ Validate() error }](kind, table string, queue uint16, decide func(A, *rand.Rand) func([]byte) fate) {
+// registerQueued adds a kind of which each packet's fate is drawn.
+func registerQueued[A interface{ Validate() error }](kind string, at place, queue uint16, copied uint32, decide func(A, *rand.Rand) func([]byte) fate) {
 	register(kind, func(i deploy.Impairment) (Harm, error) {
 		var a A
 		if err := arguments(i.Args, &a, func() error { return a.Validate() }); err != nil {
 			return nil, err
 		}
-		q := queued{queue: queue}
-		q.chain = chain{table: table, hooks: []string{"INPUT"}, name: "bedlam-" + kind[len("packet_"):],
+		q := queued{queue: queue, copied: copied, double: at == atLast}
+		q.chain = chain{table: at.table, hooks: []string{at.hook}, last: at == atLast, name: "bedlam-" + kind[len("packet_"):],
 			target: []string{"NFQUEUE", "--queue-num", itoa(queue), "--queue-bypass"}}
-		if table == "raw" {
-			q.hooks = []string{"PREROUTING"} // which is all that a namespace without a way through gets
-		}
-		if kind == PacketCorrupt {
-			q.copied = wholePacket
+		if q.double {
+			q.match = []string{"!", "-i", doubleDevice} // else a copy would be copied
 		}
 		q.decide = func() func([]byte) fate { return decide(a, rand.New(rand.NewPCG(i.Seed, uint64(queue)))) }
 		return q, nil
@@ -121,6 +135,13 @@ func (q queued) Can(t Target) error {
 		l, err := listen(net, q.queue, q.copied)
 		if err != nil {
 			return err
+		}
+		if q.double {
+			again, err := openDouble(net)
+			if err != nil {
+				return errors.Join(err, l.conn.Close())
+			}
+			again.Close()
 		}
 		return l.conn.Close()
 	})
@@ -149,6 +170,13 @@ func (q queued) Hold(ctx context.Context, t Target, ready func()) error {
 	l, err := listen(t.Net, q.queue, q.copied)
 	if err != nil {
 		return err
+	}
+	if q.double {
+		if l.again, err = openDouble(t.Net); err != nil {
+			l.conn.Close()
+			return err
+		}
+		defer l.again.Close()
 	}
 	return l.judge(ctx, q.decide(), ready)
 }

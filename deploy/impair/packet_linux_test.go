@@ -87,7 +87,7 @@ func TestLoss(t *testing.T) {
 	l := newLab(t)
 	i := l.impair(impair.PacketLoss, impair.Loss{Loss: 10})
 	const n = 5000
-	got := l.letters(n)
+	got := l.some(n)
 	if lost := n - len(got); !within99(lost, n, 0.1) {
 		t.Errorf("%d of %d are lost, want a tenth", lost, n)
 	}
@@ -98,13 +98,37 @@ func TestLoss(t *testing.T) {
 	}
 }
 
+func TestDuplicate(t *testing.T) {
+	l := newLab(t)
+	i := l.impair(impair.PacketDuplicate, impair.Duplicate{Duplicate: 25})
+	const n = 2000
+	got := l.some(n)
+	if twice := len(got) - n; !within99(twice, n, 0.25) {
+		t.Errorf("%d of %d have arrived twice, want a quarter", twice, n)
+	}
+	seen := map[int]int{}
+	for _, x := range got {
+		seen[x.number]++
+	}
+	for number, times := range seen {
+		if number < 0 || times > 2 {
+			t.Errorf("%d has arrived %d times", number, times)
+		}
+	}
+	if len(seen) != n {
+		t.Errorf("%d of %d have arrived at all", len(seen), n)
+	}
+	l.repair(i)
+	l.untouched()
+}
+
 // A corrupt packet is thrown away by the receiver's kernel, which counts it.
 func TestCorrupt(t *testing.T) {
 	l := newLab(t)
 	before := l.checksumErrors()
 	i := l.impair(impair.PacketCorrupt, impair.Corrupt{Corrupt: 20})
 	const n = 3000
-	got := l.letters(n)
+	got := l.some(n)
 	wrong := l.checksumErrors() - before
 	if !within99(n-len(got), n, 0.2) {
 		t.Errorf("%d of %d have not arrived, want a fifth", n-len(got), n)
@@ -265,12 +289,16 @@ func TestTogether(t *testing.T) {
 		return deploy.Impairment{ID: "x/" + kind, Instances: []string{"a"}, Kind: kind, Args: []byte(args), Seed: 7}
 	}
 	loss, narrow := args(impair.PacketLoss, `{"loss":20}`), args(impair.PacketBandwidth, `{"rate":"1MB/s"}`)
-	for _, i := range []deploy.Impairment{loss, narrow} {
+	twice, cut := args(impair.PacketDuplicate, `{"duplicate":1}`), args(impair.PacketPartition, `{}`)
+	for _, i := range []deploy.Impairment{loss, narrow, cut, twice} {
 		if err := l.plane.Impair(l.within(), i); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got := l.letters(1000)
+	l.none("cut off, whatever else")
+	l.repair(twice)
+	l.repair(cut)
+	got := l.some(1000) // all equally late, so that the end comes last
 	if !within99(1000-len(got), 1000, 0.2) || slices.ContainsFunc(got, func(x letter) bool { return x.took < 50*time.Millisecond }) {
 		t.Errorf("%d of 1000 arrive", len(got))
 	}

@@ -55,6 +55,7 @@ const (
 // A fate is what becomes of a packet: it is accepted, unless it is lost.
 type fate struct {
 	lost    bool
+	twice   bool // and so is a copy
 	late    time.Duration
 	changed []byte // its new contents; nil: as they were
 }
@@ -63,6 +64,7 @@ type fate struct {
 type listener struct {
 	conn  *netlink.Conn
 	queue uint16
+	again *os.File // where copies arrive; nil: there are none
 
 	mu      sync.Mutex
 	waiting schedule
@@ -158,6 +160,9 @@ func (l *listener) judge(ctx context.Context, decide func([]byte) fate, ready fu
 				continue
 			}
 			f := decide(payload)
+			if f.twice && l.again != nil {
+				l.again.Write(payload) // one that does not fit is not sent twice
+			}
 			if f.late <= 0 {
 				l.say(id, f)
 				continue

@@ -27,7 +27,7 @@ const (
 // Isolation returns the isolation that systems of this engine get: None or
 // Full. It is an error if Full was asked for and cannot be.
 func (e *Engine) Isolation() (string, error) {
-	can := cell.Check()
+	can := cell.Try()
 	switch e.options.Isolation {
 	case None:
 		return None, nil

@@ -13,7 +13,6 @@ import (
 )
 
 func TestEngine(t *testing.T) {
-	t.Parallel() // beside the isolated one: both wait more than they work
 	enginetest.Exercise(t, newEngine, enginetest.Plan)
 }
 

@@ -1,0 +1,4 @@
+package cell
+
+// Mounted reads a mountinfo.
+var Mounted = mounted

@@ -1,0 +1,4 @@
+package impair
+
+// Register adds a kind.
+var Register = register
