@@ -167,3 +167,12 @@ func TestFit(t *testing.T) {
 		}
 	}
 }
+
+// faults are the names of every harm.
+func faults() string {
+	var names []string
+	for _, k := range fault.Kinds() {
+		names = append(names, k.Name)
+	}
+	return strings.Join(names, ", ")
+}
