@@ -143,6 +143,11 @@ type (
 	Databaser interface {
 		DSN(store, role string) (string, error)
 	}
+	// An Insider says how to log in at a store as one of the services that keep
+	// their data there, past every relay: with that service's rights and no more.
+	Insider interface {
+		Login(store, service string) (string, error)
+	}
 )
 
 // AuditRole is the database role that may read the audit_* views and nothing else.
