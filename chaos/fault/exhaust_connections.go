@@ -51,9 +51,6 @@ const (
 	// refillEvery is how soon a freed slot is taken: well before most of those
 	// who want it come back.
 	refillEvery = 20 * time.Millisecond
-	// renewEvery is how often a held session says that its holder lives: several
-	// times within the lease.
-	renewEvery = lease / 5
 	// fillers log in at the same time: most of a login is waiting.
 	fillers = 8
 	// mostSessions is more than any server for tests has; who has more is not
@@ -138,9 +135,13 @@ func (f *exhaustConnections) free(ctx context.Context, store string) (n int) {
 		return 1
 	}
 	// Those who log in just now are not counted: they are refused or they are not.
-	err := f.held[store][0].QueryRow(ctx, `SELECT current_setting('max_connections')::int
-		- current_setting('superuser_reserved_connections')::int - coalesce(current_setting('reserved_connections', true)::int, 0)
-		- (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL)`).Scan(&n)
+	err := f.held[store][0].QueryRow(ctx, `SELECT least(
+			current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+				- coalesce(current_setting('reserved_connections', true)::int, 0) - count(*),
+			CASE WHEN d.datconnlimit >= 0 THEN d.datconnlimit - count(*) FILTER (WHERE a.datid = d.oid) END)
+		FROM pg_stat_activity a CROSS JOIN pg_database d
+		WHERE a.datid IS NOT NULL AND a.usesysid IS NOT NULL AND d.datname = current_database()
+		GROUP BY d.oid, d.datconnlimit`).Scan(&n)
 	if err != nil {
 		f.held[store][0].Close(ctx)
 		f.held[store] = f.held[store][1:]
@@ -208,10 +209,17 @@ func (f *exhaustConnections) Probe(ctx context.Context, s deploy.System, injecte
 		if !isState(err, tooManyConnections) {
 			return fmt.Errorf("a new connection is not refused for want of a slot: %w", err)
 		}
+		if f.size(store) == 0 {
+			return errors.New("the slots are taken, and not by us")
+		}
+		// Or it is only our role that may have no more of them.
+		if free := f.free(ctx, store); free > 0 {
+			return fmt.Errorf("a new connection of ours is refused (%s), but %s free", tooManyConnections, count(free, "slot is", "slots are"))
+		}
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if len(f.held[store]) == 0 {
-			return errors.New("the slots are taken, and not by us")
+			return errors.New("the server does not answer the sessions that it has either")
 		}
 		ours, err := f.count(ctx, f.held[store][0])
 		if err != nil {

@@ -45,7 +45,7 @@ func (f *lockTable) Inject(ctx context.Context, s deploy.System) error {
 			part(ctx, c)
 		}
 	}
-	hold := func(ctx context.Context, store string) error {
+	hold := func(ctx context.Context, store string, tries int) error {
 		if c := holders[store]; c != nil {
 			if c.Ping(ctx) == nil {
 				return nil
@@ -60,21 +60,21 @@ func (f *lockTable) Inject(ctx context.Context, s deploy.System) error {
 		if err != nil {
 			return err
 		}
-		if err := f.take(ctx, c); err != nil {
+		if err := f.take(ctx, c, tries); err != nil {
 			part(ctx, c)
 			return err
 		}
 		holders[store] = c
 		return nil
 	}
-	if err := f.each(func(store string) error { return hold(ctx, store) }); err != nil {
+	if err := f.each(func(store string) error { return hold(ctx, store, triesAtFirst) }); err != nil {
 		drop(ctx)
 		return err
 	}
 	watch(ctx, f.id, s, func(ctx context.Context) {
 		defer drop(ctx)
 		every(ctx, renewEvery, func(ctx context.Context) {
-			_ = f.each(func(store string) error { return hold(ctx, store) }) // a server that is away is asked again
+			_ = f.each(func(store string) error { return hold(ctx, store, triesLater) }) // a server that is away is asked again
 		})
 	})
 	return nil

@@ -58,7 +58,7 @@ func (f *slowStatements) Inject(ctx context.Context, s deploy.System) error {
 	err := f.each(func(store string) error {
 		h := &holder{fault: f, system: s, store: store}
 		holders = append(holders, h)
-		return h.lock(ctx)
+		return h.lock(ctx, triesAtFirst)
 	})
 	if err != nil {
 		for _, h := range holders {
@@ -87,14 +87,14 @@ type holder struct {
 	conn   *pgx.Conn // nil: it has none
 }
 
-func (h *holder) lock(ctx context.Context) (err error) {
+func (h *holder) lock(ctx context.Context, tries int) (err error) {
 	if h.conn == nil {
 		if h.conn, err = h.fault.enter(ctx, h.system, h.store, idleLease...); err != nil {
 			h.conn = nil
 			return err
 		}
 	}
-	if err := h.fault.take(ctx, h.conn); err != nil {
+	if err := h.fault.take(ctx, h.conn, tries); err != nil {
 		h.drop(ctx)
 		return err
 	}
@@ -119,7 +119,7 @@ func (h *holder) turn(ctx context.Context) {
 		}
 	}
 	if !overslept(ctx) {
-		_ = h.lock(ctx) // else at the next turn
+		_ = h.lock(ctx, triesLater) // else at the next turn
 	}
 }
 

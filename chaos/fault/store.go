@@ -83,7 +83,9 @@ func (v stores) keeps(t topology.System, services ...string) error {
 }
 
 // Met reports a failed statement at one of the victims.
-func (v stores) Met(s collector.Span) bool { return s.Error && slices.Contains(v.victims, s.PeerInstance) }
+func (v stores) Met(s collector.Span) bool {
+	return s.Error && slices.Contains(v.victims, s.PeerInstance)
+}
 
 // The SQLSTATE codes that tell the faults apart.
 const (

@@ -59,13 +59,18 @@ const lockPatience = 800 * time.Millisecond
 // idleLease has the server end a transaction whose holder does not speak.
 var idleLease = []string{"idle_in_transaction_session_timeout", fmt.Sprint(lease.Milliseconds())}
 
+// How often the lock is tried for: at first for longer than any statement of a
+// service may last, later within the time of a vigil's round.
+const (
+	triesAtFirst = 10
+	triesLater   = 2
+)
+
 // take begins a transaction that holds the lock. A lock that is not to be had
-// in time is tried for again, as often as the context allows but ten times at
-// most: longer than any statement of a service may last.
-func (l *tableLock) take(ctx context.Context, c *pgx.Conn) error {
-	const most = 10
+// in time is tried for again.
+func (l *tableLock) take(ctx context.Context, c *pgx.Conn, tries int) error {
 	var err error
-	for range most {
+	for range tries {
 		_, err = c.Exec(ctx, fmt.Sprintf("BEGIN; SET LOCAL lock_timeout = %d; LOCK TABLE %s IN ACCESS EXCLUSIVE MODE", lockPatience.Milliseconds(), l.Table))
 		if err == nil {
 			return nil

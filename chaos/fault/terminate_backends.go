@@ -110,12 +110,9 @@ func (f *terminateBackends) Inject(ctx context.Context, s deploy.System) error {
 			<-ctx.Done()
 			return
 		}
-		// The first was just now.
-		select {
-		case <-ctx.Done():
-		case <-time.After(f.Every.D()):
+		if rest(ctx, f.Every.D()) { // the first was just now
+			every(ctx, f.Every.D(), func(ctx context.Context) { _ = f.strike(ctx, s) }) // a server that is away is asked again
 		}
-		every(ctx, f.Every.D(), func(ctx context.Context) { _ = f.strike(ctx, s) }) // a server that is away is asked again
 	})
 	return nil
 }

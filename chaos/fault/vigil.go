@@ -15,8 +15,17 @@ import (
 // A process that was frozen, and perhaps lifted by its guard meanwhile, goes on
 // with nothing: a vigil that finds that it has slept through a lease ends.
 
-// lease is how long a vigil may sleep: as long as a run's own.
+// lease is a run's own: who has slept through one may have been lifted by the
+// guard.
 const lease = 5 * time.Second
+
+// awake is the longest that a vigil may be away for: a lease, less what may have
+// passed of it before the process froze. A busy machine is late by far less.
+const awake = lease - renewEvery
+
+// renewEvery is how often a vigil says that it is there, to a server that keeps
+// a lease of its own or to itself: several times within the lease.
+const renewEvery = lease / 5
 
 // vigils are those that this process keeps. They are found by the fault's ID
 // and its system, so that a fault that was built again lifts them as well.
@@ -81,25 +90,39 @@ func dismiss(id string, s deploy.System) {
 }
 
 // every calls do again and again, with a pause of d after each, until ctx is
-// done or a round has slept through a lease. The context of a round ends with
-// the lease.
+// done or it finds that it has slept. The context of a round ends when that
+// would be so.
 func every(ctx context.Context, d time.Duration, do func(context.Context)) {
-	for ctx.Err() == nil {
+	for {
 		began := time.Now()
-		round, cancel := context.WithDeadline(ctx, began.Add(lease))
+		round, cancel := context.WithDeadline(ctx, began.Add(awake))
 		do(round)
 		cancel()
-		select {
-		case <-ctx.Done():
-		case <-time.After(d):
-		}
-		if time.Since(began) > lease+d {
+		if time.Since(began) > lease || !rest(ctx, d) {
 			return
 		}
 	}
 }
 
-// overslept reports whether the lease of a round is over. Who acts on what it
+// rest waits for d; it is false if ctx is done or the wait was slept through.
+func rest(ctx context.Context, d time.Duration) bool {
+	for until := time.Now().Add(d); ; {
+		began := time.Now()
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(min(renewEvery, until.Sub(began))):
+		}
+		if time.Since(began) > awake {
+			return false
+		}
+		if !time.Now().Before(until) {
+			return true
+		}
+	}
+}
+
+// overslept reports whether the time of a round is over. Who acts on what it
 // has seen asks right before it acts.
 func overslept(round context.Context) bool {
 	until, ok := round.Deadline()
