@@ -28,6 +28,9 @@ type Description struct {
 	// Guests are the instances that somebody else made, by the name under which
 	// the engine finds them for good: a container's ID.
 	Guests map[string]string `json:"guests,omitempty"`
+	// GuestStores are the PostgreSQL URLs of the audit's role at their stores,
+	// for those that somebody has told.
+	GuestStores map[string]string `json:"guest_stores,omitempty"`
 }
 
 // relayed reports whether there is a relay.
