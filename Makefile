@@ -60,6 +60,10 @@ compose: build ## write the compose files of deploy/compose again
 	@bin/bedlam compose --bundled > bin/bundled.yaml && mv bin/bundled.yaml deploy/compose/bundled.yaml
 	@bin/bedlam compose --system > bin/system.yaml && mv bin/system.yaml deploy/compose/system.yaml
 
+.PHONY: docs
+docs: build ## write docs/faults.md again
+	@bin/bedlam list faults --markdown > bin/faults.md && mv bin/faults.md docs/faults.md
+
 # The plugin if it is there, else the program of old.
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 STORES  ?= official

@@ -8,7 +8,6 @@ import (
 	"github.com/bedlamlab/bedlam/chaos/check"
 	"github.com/bedlamlab/bedlam/chaos/defects"
 	"github.com/bedlamlab/bedlam/chaos/experiments"
-	"github.com/bedlamlab/bedlam/chaos/fault"
 	"github.com/bedlamlab/bedlam/services"
 )
 
@@ -22,12 +21,8 @@ type Item struct {
 
 var lists = map[string]func() ([]Item, error){
 	"faults": func() (items []Item, err error) {
-		for _, k := range fault.Kinds() {
-			text := k.Doc
-			if k.Params != "" {
-				text += " Parameters: " + k.Params + "."
-			}
-			items = append(items, Item{k.Name, text, k})
+		for _, f := range Faults() {
+			items = append(items, Item{f.Name, f.line(), f})
 		}
 		return items, nil
 	},

@@ -73,15 +73,20 @@ const (
 
 // A Selector picks instances. What is empty does not narrow; a selector that
 // is wholly empty is refused.
+//
+// A zone is all that stands in it, the only replica of a service and a store
+// too: that alone makes a step harm more than half of a service, which it must
+// state as its share. Tiers narrow a zone to those that are spread over zones.
 type Selector struct {
 	Services  []string `yaml:"services,omitempty" json:"services,omitempty"`
 	Instances []string `yaml:"instances,omitempty" json:"instances,omitempty"`
 	Zones     []string `yaml:"zones,omitempty" json:"zones,omitempty"`
+	Tiers     []string `yaml:"tiers,omitempty" json:"tiers,omitempty"`
 }
 
 // Empty reports whether s narrows nothing.
 func (s Selector) Empty() bool {
-	return len(s.Services) == 0 && len(s.Instances) == 0 && len(s.Zones) == 0
+	return len(s.Services) == 0 && len(s.Instances) == 0 && len(s.Zones) == 0 && len(s.Tiers) == 0
 }
 
 // A Spec asks for one harm.

@@ -13,16 +13,21 @@ import (
 // match nothing.
 func Select(t topology.System, s Selector) ([]topology.Instance, error) {
 	if s.Empty() {
-		return nil, errors.New("an empty selector would harm everything: name services, instances or zones")
+		return nil, errors.New("an empty selector would harm everything: name services, instances, zones or tiers")
 	}
 	all := append(t.InstancesOf(topology.Loader), t.Instances()...)
-	var names, services []string
+	var names, services, tiers []string
+	tier := func(in topology.Instance) string {
+		service, _ := t.Service(in.Service)
+		return service.Tier
+	}
 	for _, in := range all {
 		names = append(names, in.Name)
 		services = append(services, in.Service)
+		tiers = append(tiers, tier(in))
 	}
 	for what, pair := range map[string][2][]string{
-		"service": {s.Services, services}, "instance": {s.Instances, names}, "zone": {s.Zones, t.Zones},
+		"service": {s.Services, services}, "instance": {s.Instances, names}, "zone": {s.Zones, t.Zones}, "tier": {s.Tiers, tiers},
 	} {
 		for _, name := range pair[0] {
 			if !slices.Contains(pair[1], name) {
@@ -33,7 +38,8 @@ func Select(t topology.System, s Selector) ([]topology.Instance, error) {
 	picked := slices.DeleteFunc(all, func(in topology.Instance) bool {
 		return len(s.Services) > 0 && !slices.Contains(s.Services, in.Service) ||
 			len(s.Instances) > 0 && !slices.Contains(s.Instances, in.Name) ||
-			len(s.Zones) > 0 && !slices.Contains(s.Zones, in.Zone)
+			len(s.Zones) > 0 && !slices.Contains(s.Zones, in.Zone) ||
+			len(s.Tiers) > 0 && !slices.Contains(s.Tiers, tier(in))
 	})
 	if len(picked) == 0 {
 		return nil, errors.New("the selector matches no instance")

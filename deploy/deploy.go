@@ -154,6 +154,11 @@ type (
 	Databaser interface {
 		DSN(store, role string) (string, error)
 	}
+	// An Insider says how to log in at a store as one of the services that keep
+	// their data there, past every relay: with that service's rights and no more.
+	Insider interface {
+		Login(store, service string) (string, error)
+	}
 )
 
 // Touched is what a rule about requests has done.

@@ -66,7 +66,7 @@ func TestBad(t *testing.T) {
 		{"a misspelt key of the hypothesis", "  title: H", "  titel: H", `x.yaml:5: unknown key "titel" in steady-state-hypothesis (want probes, title)`},
 		{"a misspelt key of a probe", "tolerance: [0.9, 1]", "tolerances: [0.9, 1]", `x.yaml:7: unknown key "tolerances" in a probe (want arguments, name, tolerance)`},
 		{"a misspelt argument of a probe", "phase: after", "fase: after", `x.yaml:7: unknown key "fase" in a probe's arguments (want class, edge, phase)`},
-		{"a misspelt key of a selector", "zones: [a]", "zone: [a]", `x.yaml:12: unknown key "zone" in a selector (want instances, services, zones)`},
+		{"a misspelt key of a selector", "zones: [a]", "zone: [a]", `x.yaml:12: unknown key "zone" in a selector (want instances, services, tiers, zones)`},
 		{"a misspelt parameter", "hold: true", "holt: true", `x.yaml:12: kill: unknown field "holt"`},
 		{"a misspelt parameter inside", "{latency: 300ms}", "{latncy: 300ms}", `x.yaml:11: latency: unknown field "latncy"`},
 		{"an unknown fault", "action: kill", "action: explode", `x.yaml:12: unknown fault "explode" (want one of ` + strings.Join(faults, ", ") + `)`},
@@ -98,8 +98,8 @@ func TestBad(t *testing.T) {
 		{"a target of an instance", "hold: true", "target: {services: [bank]}", `x.yaml:12: kill harms instances: it takes a selector and no target`},
 		{"an edge without a target", "target: {services: [bank]}, ", "", `x.yaml:10: latency harms edges: it needs a target (the callees) beside its selector (the callers)`},
 		{"no selector", "selector: {instances: [payment-1], zones: [a]}, ", "", `x.yaml:12: kill has no selector: nothing is harmed unless it is named`},
-		{"an empty selector", "{instances: [payment-1], zones: [a]}", "{}", `x.yaml:12: an empty selector would harm everything: name services, instances or zones`},
-		{"an empty list of services", "{services: [bank]}", "{services: []}", `x.yaml:10: an empty selector would harm everything: name services, instances or zones`},
+		{"an empty selector", "{instances: [payment-1], zones: [a]}", "{}", `x.yaml:12: an empty selector would harm everything: name services, instances, zones or tiers`},
+		{"an empty list of services", "{services: [bank]}", "{services: []}", `x.yaml:10: an empty selector would harm everything: name services, instances, zones or tiers`},
 		{"no action", "action: kill, ", "", `x.yaml:12: the step has no action`},
 		{"no title", "title: T\n", "", `x.yaml:1: the experiment has no title`},
 		{"no probes", "  probes:", "  probes: []\ndescription2:", `x.yaml:7: unknown key "description2" in an experiment (want abort, description, method, rollbacks, steady-state-hypothesis, tags, title)`},
@@ -122,6 +122,15 @@ func TestBad(t *testing.T) {
 			}
 		})
 	}
+}
+
+// kinds are the names of all faults.
+func kinds() string {
+	var names []string
+	for _, k := range fault.Kinds() {
+		names = append(names, k.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 func TestBadWhole(t *testing.T) {
@@ -156,6 +165,11 @@ func TestFit(t *testing.T) {
 			"steps 2 and 3 are on at the same time: kill and pause would both harm payment-2: they could not be told apart"},
 		{"- {action: kill, selector: {instances: [payment-1], zones: [a]}, hold: true}", "- {action: partition, selector: {zones: [b]}, target: {services: [bank]}, at: 2s}",
 			"steps 1 and 2 are on at the same time: latency and partition would both harm the link payment-2->bank-1: they could not be told apart"},
+		{"kill, selector: {instances: [payment-1], zones: [a]}, hold: true}", "exhaust_connections, selector: {services: [payment]}}", `step 2 (exhaust_connections): payment-1 is no PostgreSQL server: it speaks grpc`},
+		{"kill, selector: {instances: [payment-1], zones: [a]}, hold: true}", "lock_table, selector: {services: [postgres]}, table: bank.calls}", `step 2 (lock_table): bank keeps no data in postgres-1 (want one of catalog, cart, inventory, payment, checkout, orders, shipping)`},
+		{"kill, selector: {instances: [payment-1], zones: [a]}, hold: true}", "terminate_backends, selector: {services: [bankdb]}, of: [bank, cart]}", `step 2 (terminate_backends): cart keeps no data in bankdb-1 (want one of bank)`},
+		{"zones: [a]", "tiers: [attic]", `step 2 (kill): shop has no tier called "attic"`},
+		{"zones: [a]", "tiers: [web]", `step 2 (kill): the selector matches no instance`},
 		{"edge: payment->bank", "edge: bank->payment", `the hypothesis limits amplification of edge bank->payment, which shop has not got`},
 	} {
 		e, err := experiments.Parse("x.yaml", []byte(strings.Replace(good, c.old, c.new, 1)))

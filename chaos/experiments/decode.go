@@ -222,10 +222,10 @@ func (d decoder) limit(n *yaml.Node) (chaos.Limit, error) {
 func (d decoder) selector(s *chaos.Selector) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		err := d.keys(n, "a selector", map[string]func(*yaml.Node) error{
-			"services": d.into(&s.Services), "instances": d.into(&s.Instances), "zones": d.into(&s.Zones),
+			"services": d.into(&s.Services), "instances": d.into(&s.Instances), "zones": d.into(&s.Zones), "tiers": d.into(&s.Tiers),
 		})
 		if err == nil && s.Empty() {
-			err = d.errorf(n, "an empty selector would harm everything: name services, instances or zones")
+			err = d.errorf(n, "an empty selector would harm everything: name services, instances, zones or tiers")
 		}
 		return err
 	}

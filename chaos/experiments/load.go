@@ -190,7 +190,11 @@ func fit(step chaos.Step, t topology.System) error {
 		if slices.ContainsFunc(callers, func(in topology.Instance) bool { return in.Service == topology.Loader }) {
 			return errors.New("the load generator is the witness, not a victim: name services")
 		}
-		return nil
+		r := chaos.Resolved{Action: step.Action, Args: step.Args}
+		for _, in := range callers {
+			r.Instances = append(r.Instances, in.Name)
+		}
+		return fault.Fit(r, t)
 	}
 	callees, err := chaos.Select(t, *step.Target)
 	if err != nil {

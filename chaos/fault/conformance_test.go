@@ -21,22 +21,27 @@ var samples = map[string]string{
 	"limit_data":       `{"bytes":4096}`,
 	"slicer":           `{"average_size":64,"delay":"10ms"}`,
 	"delay_request":    `{"delay":"300ms"}`,
-	"bandwidth":        `{"bandwidth":{"rate":"64KB/s"}}`,
-	"latency":          `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
 	"packet_bandwidth": `{"bandwidth":{"rate":"64KB/s"}}`,
 	"packet_corrupt":   `{"corrupt":{"corrupt":5}}`,
 	"packet_delay":     `{"delay":{"latency":"100ms","jitter":"20ms","reorder":"25"}}`,
 	"packet_duplicate": `{"duplicate":{"duplicate":20}}`,
 	"packet_loss":      `{"loss":{"loss":10}}`,
+	"bandwidth":        `{"bandwidth":{"rate":"64KB/s"}}`,
+	"latency":          `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
+	"lock_table":       `{"table":"back.things"}`,
 	"slow_close":       `{"delay":"2s"}`,
+	"slow_statements":  `{"table":"back.things","delay":"100ms"}`,
 }
 
 // sample is a harm of each kind on the small system.
 func sample(k fault.Kind) chaos.Resolved {
 	r := chaos.Resolved{ID: "x/1", Action: k.Name, Args: chaos.RawArgs(samples[k.Name]), Seed: 7}
-	if k.On == "edges" {
+	switch k.On {
+	case "edges":
 		r.Links = shop().LinksOf(shop().Edges[1])
-	} else {
+	case "stores":
+		r.Instances = []string{"db-1"}
+	default:
 		r.Instances = []string{"back-1", "back-2"}
 	}
 	return r
@@ -44,8 +49,17 @@ func sample(k fault.Kind) chaos.Resolved {
 
 // Every kind keeps the contract of a fault.
 func TestEveryKind(t *testing.T) {
+	store, noStore := server(t)
+	newFake := func() *fake {
+		f := newFake()
+		f.store = store
+		return f
+	}
 	for _, k := range fault.Kinds() {
 		t.Run(k.Name, func(t *testing.T) {
+			if k.On == "stores" && noStore != nil {
+				t.Skipf("there is no PostgreSQL to harm: %v", noStore)
+			}
 			r := sample(k)
 			build := func(r chaos.Resolved) chaos.Fault {
 				f, err := fault.Build(r)
@@ -55,7 +69,7 @@ func TestEveryKind(t *testing.T) {
 				return f
 			}
 			t.Run("says what it is", func(t *testing.T) {
-				if k.Doc == "" || !strings.HasSuffix(k.Doc, ".") || k.Needs.String() == "" || k.On != "edges" && k.On != "instances" {
+				if k.Doc == "" || !strings.HasSuffix(k.Doc, ".") || k.Needs.String() == "" || k.On != "edges" && k.On != "instances" && k.On != "stores" {
 					t.Errorf("%+v", k)
 				}
 			})
@@ -153,11 +167,11 @@ func TestEveryKind(t *testing.T) {
 				with, without := spec, spec
 				with.Target = target
 				okWith, okWithout := fault.Check(with), fault.Check(without)
-				if k.On == "edges" && (okWith != nil || okWithout == nil) || k.On == "instances" && (okWith == nil || okWithout != nil) {
+				if k.On == "edges" && (okWith != nil || okWithout == nil) || k.On != "edges" && (okWith == nil || okWithout != nil) {
 					t.Errorf("with a target: %v; without: %v", okWith, okWithout)
 				}
 				odd := with
-				if k.On == "instances" {
+				if k.On != "edges" {
 					odd = without
 				}
 				odd.Direction = "sideways"
@@ -171,7 +185,7 @@ func TestEveryKind(t *testing.T) {
 
 // A half power is none: what cannot be undone is not begun.
 func TestSupportedNeedsWhatLiftingNeeds(t *testing.T) {
-	for _, action := range []string{"kill", "oom", "stop"} {
+	for _, action := range []string{"kill", "oom", "stop", "restart", "crash_loop"} {
 		r := chaos.Resolved{ID: "x/1", Action: action, Instances: []string{"back-1"}}
 		s := struct {
 			deploy.System
@@ -322,8 +336,22 @@ func TestBadParameters(t *testing.T) {
 		{"reset", `{"probability":1.1}`, "", "probability must be"},
 		{"reset", `{"probability":1e-12}`, "", "probability must be between 0.01 and 1"},
 		{"reset", ``, "to", "a reset has no direction"},
+		{"crash_loop", `{"life":"-1s"}`, "", "life must be between 0s and 1s"},
+		{"crash_loop", `{"life":"2s"}`, "", "life must be between 0s and 1s"},
+		{"crash_loop", `{"life":1}`, "", "cannot unmarshal"},
+		{"restart", `{"hold":true}`, "", `unknown field "hold"`},
+		{"lock_table", ``, "", "table must be schema.table"},
+		{"lock_table", `{"table":"stock"}`, "", "table must be schema.table"},
+		{"lock_table", `{"table":"a.b; DROP TABLE c"}`, "", "table must be schema.table"},
+		{"lock_table", `{"table":"A.B"}`, "", "table must be schema.table"},
+		{"slow_statements", `{"table":"a.b"}`, "", "delay must be between 50ms and 900ms"},
+		{"slow_statements", `{"table":"a.b","delay":"1s"}`, "", "delay must be between 50ms and 900ms"},
+		{"slow_statements", `{"delay":"100ms"}`, "", "table must be schema.table"},
+		{"terminate_backends", `{"every":"10ms"}`, "", "every must be between 100ms and 1m0s"},
+		{"terminate_backends", `{"of":"back"}`, "", "cannot unmarshal"},
+		{"exhaust_connections", `{"leave":1}`, "", `unknown field "leave"`},
 	} {
-		r := chaos.Resolved{ID: "x/1", Action: c.action, Links: edge, Instances: []string{"back-1"}, Args: chaos.RawArgs(c.args), Direction: deploy.Direction(c.direction)}
+		r := chaos.Resolved{ID: "x/1", Action: c.action, Links: edge, Instances: []string{"db-1"}, Args: chaos.RawArgs(c.args), Direction: deploy.Direction(c.direction)}
 		if _, err := fault.Build(r); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %s %s: got %v, want %s", c.action, c.args, c.direction, err, c.want)
 		}

@@ -27,7 +27,7 @@ import (
 type Kind struct {
 	Name   string `json:"name"`
 	Doc    string `json:"doc"`    // one sentence
-	On     string `json:"on"`     // what it harms: instances or edges
+	On     string `json:"on"`     // what it harms: instances, edges or stores
 	Needs  Need   `json:"needs"`  // the power that an engine must have
 	Params string `json:"params"` // its parameters, as an experiment writes them; empty: none
 	// Requests says that it harms requests one by one, so that whoever stands
@@ -42,6 +42,7 @@ type Kind struct {
 type Need struct {
 	name     string
 	has      func(deploy.System) error
+	of       func(deploy.Model) bool
 	isolates bool // it is for what isolated instances have
 }
 
@@ -51,9 +52,12 @@ func (n Need) String() string { return n.name }
 // MarshalText implements [encoding.TextMarshaler].
 func (n Need) MarshalText() ([]byte, error) { return []byte(n.name), nil }
 
+// Within reports whether systems of that model have all that is needed.
+func (n Need) Within(m deploy.Model) bool { return n.of(m) }
+
 // needs names the power P.
 func needs[P any]() Need {
-	return Need{name: reflect.TypeFor[P]().Name(), has: func(s deploy.System) error {
+	return Need{name: reflect.TypeFor[P]().Name(), of: deploy.Models[P], has: func(s deploy.System) error {
 		_, err := deploy.Power[P](s)
 		return err
 	}}
@@ -67,7 +71,7 @@ func (n Need) apart() Need {
 
 // and is both needs: what lifting a harm takes is needed before it is done.
 func (n Need) and(m Need) Need {
-	return Need{name: n.name + ", " + m.name, isolates: n.isolates || m.isolates, has: func(s deploy.System) error {
+	return Need{name: n.name + ", " + m.name, isolates: n.isolates || m.isolates, of: func(s deploy.Model) bool { return n.of(s) && m.of(s) }, has: func(s deploy.System) error {
 		if err := n.has(s); err != nil {
 			return err
 		}
@@ -83,7 +87,8 @@ func Isolates(action string) bool {
 }
 
 // Supported reports, before any harm, whether the system has the power that
-// the harm needs, and can do it where it is to be done; if not, the error wraps [errors.ErrUnsupported].
+// the harm needs, and can do it where it is to be done; if not, the error wraps
+// [errors.ErrUnsupported].
 func Supported(r chaos.Resolved, s deploy.System) error {
 	k, err := find(r.Action)
 	if err != nil {
@@ -101,13 +106,36 @@ func Supported(r chaos.Resolved, s deploy.System) error {
 			return fmt.Errorf("%s: %w", r.Action, err)
 		}
 	}
+	if f, ok := f.(storeFault); ok {
+		if err = f.fits(s.Topology()); err == nil {
+			err = f.admitted(s)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.Action, err)
+		}
+	}
 	return nil
+}
+
+// Fit reports, before anything is started, victims that a harm is not for: a
+// store's on a service that is none, or that of a table which it has not got.
+func Fit(r chaos.Resolved, t topology.System) error {
+	k, err := find(r.Action)
+	if err != nil || k.On != onStores {
+		return err
+	}
+	f, err := Build(r)
+	if err != nil {
+		return err
+	}
+	return f.(storeFault).fits(t)
 }
 
 // What a fault harms.
 const (
 	onInstances = "instances"
 	onEdges     = "edges"
+	onStores    = "stores" // instances that are PostgreSQL servers
 )
 
 var kinds = map[string]Kind{}
@@ -140,7 +168,7 @@ func Build(r chaos.Resolved) (chaos.Fault, error) {
 	if k.On == onEdges && len(r.Links) == 0 {
 		return nil, fmt.Errorf("%s: no edge to harm", r.Action)
 	}
-	if k.On == onInstances && len(r.Instances) == 0 {
+	if k.On != onEdges && len(r.Instances) == 0 {
 		return nil, fmt.Errorf("%s: no instance to harm", r.Action)
 	}
 	f, err := k.build(r)
@@ -160,11 +188,11 @@ func Check(s chaos.Spec) error {
 	if k.On == onEdges && s.Target == nil {
 		return fmt.Errorf("%s harms edges: it needs a target (the callees) beside its selector (the callers)", s.Action)
 	}
-	if k.On == onInstances && s.Target != nil {
-		return fmt.Errorf("%s harms instances: it takes a selector and no target", s.Action)
+	if k.On != onEdges && s.Target != nil {
+		return fmt.Errorf("%s harms %s: it takes a selector and no target", s.Action, k.On)
 	}
-	if k.On == onInstances && s.Direction != "" {
-		return fmt.Errorf("%s harms instances: it takes no direction", s.Action)
+	if k.On != onEdges && s.Direction != "" {
+		return fmt.Errorf("%s harms %s: it takes no direction", s.Action, k.On)
 	}
 	if _, err := k.build(chaos.Resolved{Action: s.Action, Args: s.Args, Direction: s.Direction}); err != nil {
 		return fmt.Errorf("%s: %w", s.Action, err)

@@ -122,7 +122,7 @@ func TestPause(t *testing.T) {
 
 // One victim that resists must not keep the others harmed.
 func TestLiftGoesOnAfterAnError(t *testing.T) {
-	for action, release := range map[string]string{"kill": "release", "oom": "release", "stop": "release", "pause": "resume"} {
+	for action, release := range map[string]string{"kill": "release", "oom": "release", "stop": "release", "pause": "resume", "restart": "release", "crash_loop": "release"} {
 		s := newFake()
 		s.refuse[release+" back-1"] = errBroken
 		f := built(t, action, "", "back-1", "back-2")
@@ -138,7 +138,7 @@ func TestLiftGoesOnAfterAnError(t *testing.T) {
 func TestProbeOfTheLiftWantsReadiness(t *testing.T) {
 	s := newFake()
 	s.states["back-1"].Ready = false
-	for _, action := range []string{"kill", "oom", "stop", "pause"} {
+	for _, action := range []string{"kill", "oom", "stop", "pause", "restart", "crash_loop"} {
 		if saw, err := built(t, action, "", "back-1").(chaos.Prober).Probe(t.Context(), s, false); err == nil {
 			t.Errorf("%s: an instance that is not ready counts as well: %q", action, saw)
 		}
@@ -146,7 +146,7 @@ func TestProbeOfTheLiftWantsReadiness(t *testing.T) {
 }
 
 func TestMetByCallsToVictims(t *testing.T) {
-	for _, action := range []string{"kill", "oom", "stop", "pause"} {
+	for _, action := range []string{"kill", "oom", "stop", "pause", "restart", "crash_loop"} {
 		f := built(t, action, "", "back-1").(chaos.Witnessed)
 		for _, c := range []struct {
 			span collector.Span

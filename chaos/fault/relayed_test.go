@@ -1,13 +1,10 @@
 package fault_test
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -87,44 +84,12 @@ func relayedShop(t *testing.T) *relayed {
 // startStore starts a PostgreSQL for db-1 if this machine has one.
 func (r *relayed) startStore(t *testing.T) {
 	t.Helper()
-	cache, err := postgres.CacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	pg, err := postgres.Find(t.Context(), cache, func(s string) { t.Log(s) })
+	o, err := server(t)
 	if err != nil {
 		t.Logf("without edges to a store, there is no PostgreSQL: %v", err)
 		return
 	}
-	// Its account cannot enter root's folders.
-	dir, err := os.MkdirTemp("", "bedlam-fault-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := free.Addr().(*net.TCPAddr).Port
-	free.Close()
-	r.store = postgres.Options{Dir: filepath.Join(dir, "server"), Port: port, Password: "secret", Roles: []postgres.Role{{Name: deploy.AuditRole, Password: "audit"}}}
-	s, err := pg.Start(t.Context(), r.store, t.Output())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Stop(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := pg.Provision(t.Context(), r.store); err != nil {
-		t.Fatal(err)
-	}
-	r.own["db-1"] = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	r.store, r.own["db-1"] = o, net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port))
 }
 
 // Behind a real relay, with a server of each protocol, the probe of every fault

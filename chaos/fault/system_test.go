@@ -13,6 +13,7 @@ import (
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -20,7 +21,7 @@ import (
 func shop() topology.System {
 	return topology.System{Name: "small", Zones: []string{"a", "b"}, Services: []topology.Service{
 		{Name: "front", Replicas: 1, Protocol: topology.HTTP},
-		{Name: "back", Replicas: 2, Protocol: topology.GRPC},
+		{Name: "back", Replicas: 2, Protocol: topology.GRPC, Store: "db"},
 		{Name: "db", Replicas: 1, Protocol: topology.Postgres},
 	}, Edges: []topology.Edge{
 		{From: topology.Loader, To: "front", Protocol: topology.HTTP},
@@ -55,7 +56,8 @@ type fake struct {
 	refuse map[string]error // by call
 
 	impairments []deploy.Impairment
-	sticky      bool // rules stay, whatever is asked
+	sticky      bool             // rules stay, whatever is asked
+	store       postgres.Options // zero: there is none
 }
 
 func newFake() *fake {
@@ -182,6 +184,17 @@ func (f *fake) Impairments(context.Context) ([]deploy.Impairment, error) {
 	defer f.mu.Unlock()
 	return slices.Clone(f.impairments), f.refuse["impairments"]
 }
+func (f *fake) DSN(store, role string) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, "dsn "+store)
+	if f.store.Port == 0 || store != "db-1" {
+		return "", fmt.Errorf("no store %s", store)
+	}
+	return postgres.DSN(f.store, role), f.refuse["dsn "+store]
+}
+
+func (f *fake) Login(store, service string) (string, error) { return f.DSN(store, service) }
 
 // A poor system has the powers of a fake but that to exhaust, and says so.
 type poor struct {

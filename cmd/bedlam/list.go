@@ -12,14 +12,17 @@ import (
 )
 
 func listCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, asPage bool
 	c := &cobra.Command{
 		Use:       "list [faults|experiments|checks|services|engines|patches]",
 		Short:     "List what there is; the name stands first on each line",
-		Example:   "  bedlam list faults\n  bedlam list experiments --json",
+		Example:   "  bedlam list faults\n  bedlam list experiments --json\n  bedlam list faults --markdown",
 		ValidArgs: bedlam.Lists(),
 		Args:      args(0, 1, "one of faults, experiments, checks, services, engines, patches, or nothing for all"),
 		RunE: func(_ *cobra.Command, words []string) error {
+			if asPage {
+				return printPage(words)
+			}
 			lists := bedlam.Lists()
 			if len(words) > 0 {
 				lists = words
@@ -60,5 +63,19 @@ func listCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	c.Flags().BoolVar(&asPage, "markdown", false, "as a page in Markdown; of faults only")
+	c.MarkFlagsMutuallyExclusive("json", "markdown")
 	return c
+}
+
+// printPage prints docs/faults.md, the one page that is made of a list.
+func printPage(words []string) error {
+	if len(words) != 1 || words[0] != "faults" {
+		return fmt.Errorf("%w: only the list of faults has a page", bedlam.ErrUsage)
+	}
+	page, err := bedlam.FaultsPage()
+	if err == nil {
+		_, err = os.Stdout.Write(page)
+	}
+	return err
 }

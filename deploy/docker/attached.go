@@ -80,7 +80,8 @@ func (e *Attached) Up(ctx context.Context, p deploy.Plan) (deploy.System, error)
 		d.close()
 		return nil, fail(err)
 	}
-	desc := supervise.Description{Schema: guestSchema, Run: p.Run, Topology: p.Topology, Layout: e.layout(p.Topology), Guests: map[string]string{}}
+	desc := supervise.Description{Schema: guestSchema, Run: p.Run, Topology: p.Topology, Layout: e.layout(p.Topology), Guests: map[string]string{},
+		GuestStores: e.file.Stores}
 	for in, v := range found {
 		desc.Guests[in] = v.ID
 	}
@@ -171,7 +172,7 @@ func (e *Attached) Attach(ctx context.Context, scratch string) (deploy.System, e
 	if err != nil {
 		return nil, fail(err)
 	}
-	g := &guests{daemon: d, desc: desc}
+	g := &guests{daemon: d, desc: desc, stores: desc.GuestStores}
 	s := supervise.Attach(f, desc, g, func(ctx context.Context) error {
 		defer d.close()
 		return errors.Join(g.restoreAll(ctx, 1), f.Empty(false))
@@ -187,6 +188,9 @@ type orphans struct {
 
 // Close gives up what is kept open to the daemon.
 func (o *orphans) Close() error { return o.guests.daemon.close() }
+
+// DSN implements [deploy.Databaser].
+func (o *orphans) DSN(store, role string) (string, error) { return o.guests.DSN(store, role) }
 
 // Release implements [deploy.Holder]. Nobody else may be there to start it; a
 // keeper that wakes up takes what it finds.

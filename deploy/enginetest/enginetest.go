@@ -90,6 +90,7 @@ func (s suite) powers(t *testing.T, only ...string) {
 		{"RulesLive", rulesLive},
 		{"RolesAreApart", rolesAreApart},
 		{"WrappedHasPowers", wrappedHasPowers},
+		{"ModelIsTrue", func(t *testing.T, f *fixture) { modelIsTrue(t, f, s.newEngine(t)) }},
 		{"RelayDies", relayDies},
 		{"RelayIsGone", func(t *testing.T, f *fixture) { relayIsGone(t, f, s.newEngine(t)) }},
 		{"LogsOfAllLives", logsOfAllLives},

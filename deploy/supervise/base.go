@@ -82,6 +82,14 @@ func (b *Base) DSN(store, role string) (string, error) {
 	return postgres.DSN(o, role), nil
 }
 
+// Login implements [deploy.Insider].
+func (b *Base) Login(store, service string) (string, error) {
+	if v, ok := b.desc.Topology.Service(service); !ok || v.Store == "" {
+		return "", fmt.Errorf("%q is no service that keeps its data in a store", service)
+	}
+	return b.DSN(store, service)
+}
+
 // known returns an error unless there is such an instance.
 func (b *Base) known(instance string) error {
 	if _, ok := b.desc.Layout.Own[instance]; !ok && !(instance == Relay && b.desc.relayed()) {
