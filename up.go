@@ -13,7 +13,6 @@ import (
 
 	"github.com/bedlamlab/bedlam/loadgen"
 	"github.com/bedlamlab/bedlam/services"
-	"github.com/bedlamlab/bedlam/topology"
 )
 
 // UpOptions say how to start the shop for a person.
@@ -49,11 +48,11 @@ func Up(ctx context.Context, o UpOptions) error {
 	}
 	defer listener.Close()
 	began := time.Now()
-	folder, err := runFolder(o.Out, began, "up")
-	if err != nil {
+	if err := healFor(ctx, base, base.Engine); err != nil {
 		return err
 	}
-	if err := Heal(ctx, func(text string) { base.Observe(Status{Step: text}) }); err != nil {
+	folder, err := runFolder(o.Out, began, "up")
+	if err != nil {
 		return err
 	}
 	s, err := open(ctx, base, runID(began), folder, services.Shop())
@@ -95,23 +94,15 @@ func serve(ctx context.Context, o UpOptions, base Options, customers bool, s *se
 // from run to run. It goes by the loader's edges, so that what a person does
 // meets the same faults as what the customers do.
 func storefront(s *session) (http.Handler, error) {
-	t := s.system.Topology()
-	var gateways []*url.URL
-	for _, e := range t.Edges {
-		if e.From != topology.Loader {
-			continue
-		}
-		for _, in := range t.InstancesOf(e.To) {
-			address, err := s.system.Address(topology.Loader+"-1", in.Name)
-			if err != nil {
-				return nil, err
-			}
-			gateways = append(gateways, &url.URL{Scheme: "http", Host: address})
-		}
+	gateways, err := s.gateways()
+	if err != nil {
+		return nil, err
 	}
 	var next atomic.Uint64
 	return &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(gateways[next.Add(1)%uint64(len(gateways))]) },
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(&url.URL{Scheme: "http", Host: gateways[next.Add(1)%uint64(len(gateways))].Address})
+		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, "no gateway answered: "+err.Error(), http.StatusBadGateway)
 		},

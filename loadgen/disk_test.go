@@ -136,7 +136,7 @@ func TestLostRequestsAreCounted(t *testing.T) {
 		time.Sleep(time.Second) // of the bubble's clock: the first is written
 		d.set(0)
 		w.Record(sample(1))
-		time.Sleep(time.Second) // the second is encoded, and waits
+		time.Sleep(time.Second) // of the bubble's clock: the second is encoded, and waits
 		for i := range loadgen.MostHeld + 10 {
 			w.Record(sample(i))
 		}

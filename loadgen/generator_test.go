@@ -66,7 +66,7 @@ func TestStall(t *testing.T) {
 		s := newShop()
 		s.before = func(http.ResponseWriter, *http.Request) bool {
 			if at := time.Since(zero); at >= from && at < to {
-				time.Sleep(to - at)
+				time.Sleep(to - at) // of the bubble's clock
 			}
 			return false
 		}
@@ -112,7 +112,7 @@ func TestLiveShowsAStallAtOnce(t *testing.T) {
 			return false
 		}
 		g, _ := start(t, s, loadgen.Config{Seed: 1, Rate: 100, Arrivals: loadgen.Constant, Start: zero})
-		time.Sleep(at + 2*time.Second + 500*time.Microsecond)
+		time.Sleep(at + 2*time.Second + 500*time.Microsecond) // of the bubble's clock
 		l := g.Live()
 		if share, n := l.Last(2 * time.Second).Goodput(); share != 0 || n < 100 {
 			t.Errorf("goodput is %v of %d, one second after requests became too late", share, n)
@@ -138,7 +138,7 @@ func TestLiveShowsAStallAtOnce(t *testing.T) {
 		if l.Outstanding < 200 || l.Journeys < l.Outstanding || l.Lag != 0 {
 			t.Errorf("%d requests and %d journeys under way, lag %v", l.Outstanding, l.Journeys, l.Lag)
 		}
-		time.Sleep(4 * time.Second) // the first have given up after 3 s
+		time.Sleep(4 * time.Second) // of the bubble's clock: the first have given up after 3 s
 		if c := g.Live().Last(8 * time.Second); c.Failed == 0 || c.Unknown == 0 {
 			t.Errorf("after the timeouts: %+v; reads fail, writes are unknown", c)
 		}
@@ -175,7 +175,7 @@ func TestJourneysAreTheirOwn(t *testing.T) {
 		n++
 		fails, wait := n%3 == 0, time.Duration(n%7)*50*time.Millisecond
 		bad.mu.Unlock()
-		time.Sleep(wait)
+		time.Sleep(wait) // of the bubble's clock
 		if fails {
 			w.WriteHeader(500)
 		}
@@ -197,7 +197,7 @@ func TestJourneysAreTheirOwn(t *testing.T) {
 func TestStopAndDrain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		g, l := start(t, newShop(), loadgen.Config{Seed: 1, Rate: 100})
-		time.Sleep(5 * time.Second)
+		time.Sleep(5 * time.Second) // of the bubble's clock
 		g.StopArrivals()
 		arrived := g.Live().Arrived
 		rows := drained(t, g, l, time.Second)
@@ -227,7 +227,7 @@ func TestStopAndDrain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(5 * time.Second)
+		time.Sleep(5 * time.Second) // of the bubble's clock
 		cancel()
 		synctest.Wait()
 		if live := g.Live(); live.Journeys != 0 {
@@ -246,7 +246,7 @@ func TestDrainGivesUp(t *testing.T) {
 			return hang(r)
 		}
 		g, _ := start(t, s, loadgen.Config{Rate: 100, Products: skus(10)})
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // of the bubble's clock
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		if err := g.Drain(ctx); err == nil || !strings.Contains(err.Error(), "still under way") {
@@ -261,7 +261,7 @@ func TestNoRoomIsLag(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newShop()
 		s.before = func(_ http.ResponseWriter, r *http.Request) bool {
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(100 * time.Millisecond) // of the bubble's clock
 			return false
 		}
 		g, l := start(t, s, loadgen.Config{Rate: 100, Arrivals: loadgen.Constant, InFlight: 1})

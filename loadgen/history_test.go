@@ -47,7 +47,10 @@ func itoa(n int) string {
 	return itoa(n/10) + itoa(n%10)
 }
 
-func write(t testing.TB, path string, rows []loadgen.Request) {
+func write(t interface {
+	Helper()
+	Fatal(...any)
+}, path string, rows []loadgen.Request) {
 	t.Helper()
 	w, err := loadgen.Create(path, header())
 	if err != nil {
@@ -110,16 +113,7 @@ func TestHistoryHoldsAnyRequest(t *testing.T) {
 		}), 0, 20).Draw(t, "rows")
 		n++
 		path := filepath.Join(dir, itoa(n))
-		w, err := loadgen.Create(path, header())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range rows {
-			w.Record(r)
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
+		write(t, path, rows)
 		_, got, torn, err := loadgen.Read(path)
 		if err != nil || torn != "" || len(got) != len(rows) {
 			t.Fatalf("%d of %d rows, torn %q, err %v", len(got), len(rows), torn, err)
@@ -215,7 +209,8 @@ func frames(t *testing.T, path string, n, k int) []byte {
 		for i := range n * k {
 			w.Record(sample(i))
 			if (i+1)%k == 0 {
-				time.Sleep(time.Second)
+				time.Sleep(time.Second) // of the bubble's clock: ten times what a flush is put off
+				synctest.Wait()         // the writer's clock ticks at that very moment, too
 			}
 		}
 		if err := w.Close(); err != nil {

@@ -29,7 +29,7 @@ func newTill() *till {
 		s.free = s.free.Add(2 * time.Millisecond)
 		wait := s.free.Sub(now)
 		s.mu.Unlock()
-		time.Sleep(wait)
+		time.Sleep(wait) // of the bubble's clock, in which saturate asks
 		return false
 	}
 	return s
@@ -78,7 +78,10 @@ func TestSaturate(t *testing.T) {
 // A generator with too little room of its own says that it was the limit.
 func TestSaturateOwnsUp(t *testing.T) {
 	s := newShop()
-	s.before = func(http.ResponseWriter, *http.Request) bool { time.Sleep(50 * time.Millisecond); return false }
+	s.before = func(http.ResponseWriter, *http.Request) bool {
+		time.Sleep(50 * time.Millisecond) // of the bubble's clock
+		return false
+	}
 	rate, err := saturate(t, s, 2, 200, func(c *loadgen.Config) { c.InFlight = 2 })
 	if err == nil || !strings.Contains(err.Error(), loadgen.ErrGenerator.Error()) || rate < 2 {
 		t.Errorf("%v, %v", rate, err)

@@ -1,12 +1,8 @@
 package fault_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +21,7 @@ import (
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/deploy/relay"
+	"github.com/bedlamlab/bedlam/deploy/relay/relaytest"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -66,43 +63,17 @@ func relayedShop(t *testing.T) *relayed {
 	r := &relayed{own: map[string]string{"front-1": web.Listener.Addr().String(), "back-1": l.Addr().String()}, links: map[topology.Link]string{}}
 	r.startStore(t)
 
-	config := relay.Config{Control: "127.0.0.1:0", Token: "a-token-of-the-tests"}
+	var config relay.Config
 	for link, protocol := range map[topology.Link]topology.Protocol{
 		{From: topology.Loader + "-1", To: "front-1"}: topology.HTTP,
 		{From: "front-1", To: "back-1"}:               topology.GRPC,
 		{From: "back-1", To: "db-1"}:                  topology.Postgres,
 	} {
 		if own, ok := r.own[link.To]; ok {
-			config.Edges = append(config.Edges, relay.Edge{Link: link, Protocol: protocol, Listen: "127.0.0.1:0", Upstream: own})
+			config.Edges = append(config.Edges, relay.Edge{Link: link, Protocol: protocol, Upstream: own})
 		}
 	}
-	b, err := json.Marshal(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	out, in := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := relay.Main(ctx, bytes.NewReader(b), in)
-		in.CloseWithError(io.EOF)
-		ended <- err
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ready struct{ Control string }
-	if err := json.Unmarshal(line, &ready); err != nil {
-		t.Fatal(err)
-	}
-	r.Client = relay.NewClient(ready.Control, config.Token)
+	r.Client = relaytest.Start(t, config).Client
 	stats, err := r.Stats(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -176,7 +176,7 @@ func (w *town) until(what string, is func() bool) {
 		select {
 		case <-w.ctx.Done():
 			w.t.Fatalf("it is still not so: %s", what)
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond): // polled: it happens in containers and in another process
 		}
 	}
 }

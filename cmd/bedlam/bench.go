@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -16,17 +17,7 @@ func benchCommand() *cobra.Command {
 		Short:   "Measure the shop: start, memory, the rate that it holds",
 		Example: "  bedlam bench",
 		Args:    noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			p := newProgress(os.Stderr)
-			o.Observe = p.show
-			b, err := bedlam.Bench(c.Context(), o)
-			p.done()
-			if err != nil {
-				return err
-			}
-			fmt.Print(b)
-			return nil
-		},
+		RunE:    measures(&o, func(ctx context.Context) (fmt.Stringer, error) { return bedlam.Bench(ctx, o) }),
 	}
 	c.AddCommand(benchEnginesCommand())
 	c.Flags().StringVar(&o.Engine, "engine", "process", "where the shop runs (see bedlam list engines)")
@@ -42,18 +33,24 @@ func benchEnginesCommand() *cobra.Command {
 		Short:   "Measure the shop on every engine in turns",
 		Example: "  bedlam bench engines --rounds 3",
 		Args:    noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			p := newProgress(os.Stderr)
-			o.Observe = p.show
-			b, err := bedlam.BenchEngines(c.Context(), o, rounds)
-			p.done()
-			if err != nil {
-				return err
-			}
-			fmt.Print(b)
-			return nil
-		},
+		RunE:    measures(&o, func(ctx context.Context) (fmt.Stringer, error) { return bedlam.BenchEngines(ctx, o, rounds) }),
 	}
 	c.Flags().IntVar(&rounds, "rounds", 5, "how often each engine is measured")
 	return c
+}
+
+// measures is what a command does that measures: it shows how far it is, and
+// prints what was found.
+func measures(o *bedlam.Options, measure func(context.Context) (fmt.Stringer, error)) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, _ []string) error {
+		p := newProgress(os.Stderr)
+		o.Observe = p.show
+		found, err := measure(c.Context())
+		p.done()
+		if err != nil {
+			return err
+		}
+		fmt.Print(found)
+		return nil
+	}
 }

@@ -24,18 +24,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/topology"
-)
-
-// The labels of a container that Bedlam may know.
-const (
-	// LabelInstance says which instance a container is, unless the file names
-	// another label.
-	LabelInstance = "dev.bedlam.instance"
-	// LabelChaos with the value [Consent] is its owner's consent to be broken.
-	// No file can do without it or name another.
-	LabelChaos = "dev.bedlam.chaos"
-	Consent    = "yes"
 )
 
 // A File is a system that runs already.
@@ -62,7 +52,7 @@ type File struct {
 // Containers say how an instance's container is found.
 type Containers struct {
 	// Label is the key of the label whose value is the instance's name; empty:
-	// [LabelInstance].
+	// [deploy.LabelInstance].
 	Label string `yaml:"label,omitempty"`
 	// With are labels that all of the system's containers bear, and others with
 	// the same Label do not.
@@ -70,7 +60,7 @@ type Containers struct {
 }
 
 // Key returns the label whose value is an instance's name.
-func (c Containers) Key() string { return cmp.Or(c.Label, LabelInstance) }
+func (c Containers) Key() string { return cmp.Or(c.Label, deploy.LabelInstance) }
 
 // Lacks says which data a run of this system cannot have, and why, by the
 // names that a plan uses: audit, traces.

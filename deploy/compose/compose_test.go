@@ -91,7 +91,7 @@ func TestTheSystemIsWhatTheFileStarts(t *testing.T) {
 	}
 	for _, in := range s.Instances() {
 		c := f.Services[in.Name]
-		if c.Labels[s.Containers.Key()] != in.Name || c.Labels[attach.LabelChaos] != attach.Consent {
+		if c.Labels[s.Containers.Key()] != in.Name || c.Labels[deploy.LabelChaos] != deploy.Consent {
 			t.Errorf("%s is not found by its labels %v", in.Name, c.Labels)
 		}
 		if len(c.Ports) > 0 && !strings.HasPrefix(filled(c.Ports[0]), s.Addresses[in.Name]+":") {
@@ -146,7 +146,7 @@ func TestEveryInstanceIsAContainer(t *testing.T) {
 			t.Errorf("%s is missing", in.Name)
 			continue
 		}
-		want := map[string]string{compose.LabelService: in.Service, compose.LabelInstance: in.Name, compose.LabelZone: in.Zone, compose.LabelChaos: "yes"}
+		want := map[string]string{deploy.LabelService: in.Service, deploy.LabelInstance: in.Name, deploy.LabelZone: in.Zone, deploy.LabelChaos: "yes"}
 		if diff := cmp.Diff(want, c.Labels); diff != "" {
 			t.Errorf("%s: labels: %s", in.Name, diff)
 		}
@@ -164,7 +164,7 @@ func TestEveryInstanceIsAContainer(t *testing.T) {
 	if got, want := len(f.Services), len(shop.Instances())+1; got != want {
 		t.Errorf("%d services, want %d: the instances and the provisioner", got, want)
 	}
-	if _, ok := f.Services["provision"].Labels[compose.LabelChaos]; ok {
+	if _, ok := f.Services["provision"].Labels[deploy.LabelChaos]; ok {
 		t.Error("the provisioner consents to be broken")
 	}
 }
@@ -184,7 +184,7 @@ func TestNobodyHasRights(t *testing.T) {
 				t.Errorf("%s: port %s is published to others", name, p)
 			}
 		}
-		gateway := c.Labels[compose.LabelService] == "gateway"
+		gateway := c.Labels[deploy.LabelService] == "gateway"
 		if published := len(c.Ports) > 0; published != gateway {
 			t.Errorf("%s: published: %t", name, published)
 		}

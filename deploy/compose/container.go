@@ -7,7 +7,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/bedlamlab/bedlam/deploy/attach"
+	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/topology"
 )
@@ -129,7 +129,7 @@ func containerOf(t topology.System, v topology.Service, in topology.Instance) (c
 	}
 	c.limit(v.Limits)
 	c.Restart = "unless-stopped"
-	c.Labels = map[string]string{LabelService: v.Name, LabelInstance: in.Name, LabelZone: in.Zone, LabelChaos: attach.Consent}
+	c.Labels = map[string]string{deploy.LabelService: v.Name, deploy.LabelInstance: in.Name, deploy.LabelZone: in.Zone, deploy.LabelChaos: deploy.Consent}
 	return c, nil
 }
 

@@ -153,7 +153,7 @@ func TestTheShopSells(t *testing.T) {
 			select {
 			case <-ctx.Done():
 				t.Fatalf("%s %s: %d %s %v", method, url, code, b, err)
-			case <-time.After(100 * time.Millisecond):
+			case <-time.After(100 * time.Millisecond): // asked again, as a customer asks
 			}
 		}
 	}
@@ -211,7 +211,7 @@ func (p project) await(ctx context.Context, t *testing.T) {
 		select {
 		case <-ctx.Done():
 			t.Fatal(sick)
-		case <-time.After(time.Second):
+		case <-time.After(time.Second): // health is checked every few seconds; inspecting it is the only way to learn of it
 		}
 	}
 }

@@ -37,7 +37,7 @@ const systemHead = `# The shop of compose.yaml as Bedlam attaches to it:
 // System returns the file by which Bedlam attaches to what [File]'s starts, as
 // it is when none of its variables is set.
 func System(t topology.System) ([]byte, error) {
-	f := attach.File{System: t, Containers: attach.Containers{Label: LabelInstance}, Addresses: map[string]string{}, Stores: map[string]string{}}
+	f := attach.File{System: t, Containers: attach.Containers{Label: deploy.LabelInstance}, Addresses: map[string]string{}, Stores: map[string]string{}}
 	for i, in := range f.Entries() {
 		f.Addresses[in.Name] = address("127.0.0.1", firstPublished+i)
 	}

@@ -17,7 +17,7 @@ import (
 const guestSchema = "bedlam.attached/1"
 
 // An Attached is the engine for containers that somebody else has started. It
-// starts and removes none; it breaks those whose label [attach.LabelChaos] says
+// starts and removes none; it breaks those whose label [deploy.LabelChaos] says
 // that it may, starts again those that it, or a crash, has ended, and at the end
 // all run that ran.
 //
@@ -184,6 +184,9 @@ type orphans struct {
 	guestPowers
 	guests *guests
 }
+
+// Close gives up what is kept open to the daemon.
+func (o *orphans) Close() error { return o.guests.daemon.close() }
 
 // Release implements [deploy.Holder]. Nobody else may be there to start it; a
 // keeper that wakes up takes what it finds.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 
+	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/attach"
 )
 
@@ -21,15 +22,15 @@ func TestNobodyElseIsHarmed(t *testing.T) {
 		labels map[string]string // besides that of its instance
 	}{
 		{"no label", nil},
-		{"another word", map[string]string{attach.LabelChaos: "no"}},
-		{"nearly the word", map[string]string{attach.LabelChaos: "YES"}},
-		{"nothing in it", map[string]string{attach.LabelChaos: ""}},
-		{"one of Bedlam's own runs", map[string]string{attach.LabelChaos: attach.Consent, runLabel: "another-run"}},
+		{"another word", map[string]string{deploy.LabelChaos: "no"}},
+		{"nearly the word", map[string]string{deploy.LabelChaos: "YES"}},
+		{"nothing in it", map[string]string{deploy.LabelChaos: ""}},
+		{"one of Bedlam's own runs", map[string]string{deploy.LabelChaos: deploy.Consent, deploy.LabelRun: "another-run"}},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			w := newTown(t)
 			labels := w.consenting("front-1")
-			delete(labels, attach.LabelChaos)
+			delete(labels, deploy.LabelChaos)
 			maps.Copy(labels, c.labels)
 			victim := w.front(labels, container.RestartPolicyDisabled)
 			w.back(w.consenting("back-1"))
@@ -46,7 +47,7 @@ func TestNobodyElseIsHarmed(t *testing.T) {
 				err := way.by()
 				if err == nil || !strings.Contains(err.Error(), before.Name) || strings.Contains(err.Error(), "\n") {
 					t.Errorf("%s: got %v, want one line that names %s", way.how, err, before.Name)
-				} else if _, ours := c.labels[runLabel]; !ours && !strings.Contains(err.Error(), "dev.bedlam.chaos=yes") {
+				} else if _, ours := c.labels[deploy.LabelRun]; !ours && !strings.Contains(err.Error(), "dev.bedlam.chaos=yes") {
 					t.Errorf("%s: %v does not name the label", way.how, err)
 				}
 			}
@@ -88,11 +89,29 @@ func (w *town) forged(t *testing.T, victim, id string) {
 		t.Errorf("the end of %s did not fail", id)
 	}
 	// Nor by the other engine.
-	if err := New(Options{}).Sweep(w.ctx, w.run, w.scratch(map[string]string{"front-1": id})); err == nil {
+	if err := New().Sweep(w.ctx, w.run, w.scratch(map[string]string{"front-1": id})); err == nil {
 		t.Errorf("the other engine swept the folder of %s", id)
 	}
 	now := w.look(victim)
 	if now.Running != was.Running || now.Paused != was.Paused || !now.Started.Equal(was.Started) || now.PID != was.PID {
 		t.Errorf("it was %+v and is %+v", was, now)
 	}
+}
+
+// TestAnEmptyLabelIsNoRun attaches to a container of an image that was made out
+// of one of Bedlam's containers: it inherits the label, with nothing in it.
+func TestAnEmptyLabelIsNoRun(t *testing.T) {
+	w := newTown(t)
+	labels := w.consenting("front-1")
+	labels[deploy.LabelRun] = ""
+	w.front(labels, container.RestartPolicyDisabled)
+	back := w.consenting("back-1")
+	back[deploy.LabelRun] = ""
+	w.back(back)
+	// The same with the run's name in it is Bedlam's own, and no second choice.
+	own := w.consenting("back-1")
+	own[deploy.LabelRun] = "another-run"
+	w.back(own)
+	w.must(NewAttached(w.file).Ready(w.ctx))
+	w.must(w.attached().Kill(w.ctx, "back-1"))
 }

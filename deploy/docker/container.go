@@ -13,14 +13,8 @@ import (
 	"github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
 
-	"github.com/bedlamlab/bedlam/deploy/attach"
-)
-
-// The labels by which this engine knows what is its own.
-const (
-	runLabel      = "dev.bedlam.run"     // the run that a container, a network, a volume or an unfinished image belongs to
-	instanceLabel = attach.LabelInstance // what a container is in its run
-	imageLabel    = "dev.bedlam.image"   // what a finished image is for: shop, postgres
+	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 var (
@@ -40,25 +34,8 @@ func (d *daemon) start(ctx context.Context, id string) error {
 	return nil
 }
 
-// containers returns the IDs of the run's containers by instance, in whatever
-// state they are.
-func (d *daemon) containers(ctx context.Context, run string) (map[string]string, error) {
-	if run == "" {
-		return nil, errNoRun
-	}
-	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: of(run)})
-	if err != nil {
-		return nil, fmt.Errorf("listing the run's containers: %w", err)
-	}
-	found := map[string]string{}
-	for _, c := range all.Items {
-		found[c.Labels[instanceLabel]] = c.ID
-	}
-	return found, nil
-}
-
 // of is the filter for what belongs to a run and to no other.
-func of(run string) client.Filters { return client.Filters{}.Add("label", runLabel+"="+run) }
+func of(run string) client.Filters { return client.Filters{}.Add("label", deploy.LabelRun+"="+run) }
 
 // kill sends a signal to a container's first process; SIGKILL ends all of its
 // processes, also of a paused one, and then kill returns when they are gone. A
@@ -151,10 +128,8 @@ func (d *daemon) remove(ctx context.Context, id string) error {
 	_, err := d.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	for errdefs.IsConflict(err) { // somebody else is removing it
 		if _, err = d.inspect(ctx, id); err == nil {
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("removing container: %w", context.Cause(ctx))
-			case <-time.After(glance):
+			if err := supervise.Sleep(ctx, glance); err != nil {
+				return fmt.Errorf("removing container: %w", err)
 			}
 			_, err = d.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		}

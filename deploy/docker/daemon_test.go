@@ -29,18 +29,14 @@ func on(t *testing.T, host string) {
 // pretend is a daemon that answers what it is asked at first, and nothing else.
 func pretend(t *testing.T, api string, info system.Info) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "d.sock")
-	ln, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln, host := socket(t)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", api) })
 	mux.HandleFunc("/{version}/info", func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(info) })
 	s := &http.Server{Handler: mux}
 	go s.Serve(ln)
 	t.Cleanup(func() { s.Close() })
-	return "unix://" + path
+	return host
 }
 
 // healthy is what a daemon says that can be used here.
@@ -114,24 +110,12 @@ func TestConnectRefuses(t *testing.T) {
 		{"another kernel", with(func(i *system.Info) { i.KernelVersion = "6.10.14-linuxkit" }), "6.10.14-linuxkit"},
 		{"containers of Windows", with(func(i *system.Info) { i.OSType = "windows" }), "windows"},
 		{"no Docker at all", func(t *testing.T) string {
-			path := filepath.Join(t.TempDir(), "d.sock")
-			ln, err := net.Listen("unix", path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { ln.Close() })
-			go func() {
-				for {
-					conn, err := ln.Accept()
-					if err != nil {
-						return
-					}
-					conn.Read(make([]byte, 1)) // or the client would call it unasked for
-					conn.Write([]byte("220 mail.example.com ESMTP\r\n"))
-					conn.Close()
-				}
-			}()
-			return "unix://" + path
+			ln, host := socket(t)
+			accept(ln, func(conn net.Conn) {
+				conn.Read(make([]byte, 1)) // or the client would call it unasked for
+				conn.Write([]byte("220 mail.example.com ESMTP\r\n"))
+			})
+			return host
 		}, "does not answer as Docker does"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -153,13 +137,8 @@ func TestConnectRefuses(t *testing.T) {
 }
 
 func TestConnectIsCutShort(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "d.sock")
-	ln, err := net.Listen("unix", path) // and never accepts: a daemon that hangs
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	on(t, "unix://"+path)
+	_, host := socket(t) // and never accepts: a daemon that hangs
+	on(t, host)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("enough")
 	go cancel(why)

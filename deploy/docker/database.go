@@ -92,15 +92,12 @@ func (d *daemon) store(ctx context.Context, run, cache string, p program, progre
 	return d.derive(ctx, run, base.ID, p, progress)
 }
 
-// programLabel says which bedlam an image holds.
-const programLabel = "dev.bedlam.program"
-
 func (p program) short() string { return fmt.Sprintf("%x", p.digest[:6]) }
 
 // made returns a finished image with that program; empty if there is none.
 func (d *daemon) made(ctx context.Context, p program) (string, error) {
 	all, err := d.api.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.
-		Add("label", imageLabel+"=postgres", programLabel+"="+imageFormat+"-"+p.short())})
+		Add("label", deploy.LabelImage+"=postgres", deploy.LabelProgram+"="+imageFormat+"-"+p.short())})
 	if err != nil {
 		return "", err
 	}
@@ -122,7 +119,7 @@ func settings(p program) spec1.ImageConfig {
 		Entrypoint: storeCommand,
 		WorkingDir: "/",
 		StopSignal: "SIGINT",
-		Labels:     map[string]string{imageLabel: "postgres", programLabel: imageFormat + "-" + p.short()},
+		Labels:     map[string]string{deploy.LabelImage: "postgres", deploy.LabelProgram: imageFormat + "-" + p.short()},
 	}
 }
 

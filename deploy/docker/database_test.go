@@ -3,7 +3,6 @@ package docker
 import (
 	"debug/elf"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -105,10 +104,7 @@ func (l *lab) value(role string, o postgres.Options, query string) string {
 // A store keeps every acknowledged row however it ends, and starts again.
 func TestStoreLives(t *testing.T) {
 	l := newLab(t)
-	ref := l.store(nil)
-	n, ip := l.net()
-	o := describe(ip)
-	id := l.database(ref, n, o)
+	id, o := l.stored()
 	l.must(l.sql("cart", o, "CREATE TABLE line (n int)"))
 
 	count := 0
@@ -148,10 +144,7 @@ func TestStoreLives(t *testing.T) {
 // A smart shutdown waits for those who are there, as PostgreSQL's does.
 func TestStoreWaitsForClients(t *testing.T) {
 	l := newLab(t)
-	ref := l.store(nil)
-	n, ip := l.net()
-	o := describe(ip)
-	id := l.database(ref, n, o)
+	id, o := l.stored()
 	c := l.as("cart", o)
 	l.must(l.kill(l.ctx, id, syscall.SIGTERM))
 	l.until("it wants to shut down", func() bool { return strings.Contains(l.lastWords(l.ctx, id), "smart shutdown") })
@@ -167,13 +160,10 @@ func TestStoreWaitsForClients(t *testing.T) {
 
 func TestStoreIsDurableAndClosed(t *testing.T) {
 	l := newLab(t)
-	ref := l.store(nil)
-	n, ip := l.net()
-	o := describe(ip)
-	id := l.database(ref, n, o)
+	id, o := l.stored()
 	for setting, want := range map[string]string{
 		"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "data_checksums": "on",
-		"listen_addresses": ip.String(), "password_encryption": "scram-sha-256", "timezone": "UTC", "server_encoding": "UTF8",
+		"listen_addresses": o.Host, "password_encryption": "scram-sha-256", "timezone": "UTC", "server_encoding": "UTF8",
 	} {
 		if got := l.value(postgres.Superuser, o, "SELECT current_setting('"+setting+"')"); got != want {
 			t.Errorf("%s is %s, want %s", setting, got, want)
@@ -226,7 +216,7 @@ func TestStoreEndsAtItsStart(t *testing.T) {
 		"nonsense":     {postgres.OptionsEnv + "={", postgres.OptionsEnv},
 		"no password":  {postgres.OptionsEnv + `={"Dir":"` + storeDir + `","Port":5432}`, "no password"},
 		"a far folder": {postgres.OptionsEnv + `={"Dir":"/proc/x","Port":5432,"Password":"x"}`, "/proc/x"},
-		"an address of another's": {postgres.OptionsEnv + `={"Dir":"` + storeDir + `","Host":"` + ip.String() + `","Port":5432,"Password":"x"}`,
+		"a foreign address": {postgres.OptionsEnv + `={"Dir":"` + storeDir + `","Host":"` + ip.String() + `","Port":5432,"Password":"x"}`,
 			"could not create any TCP/IP sockets"},
 	} {
 		id, err := l.create(l.ctx, spec{Run: l.run, Instance: "postgres-" + strings.ReplaceAll(why, " ", "-"), Image: ref, Env: []string{c.env}})
@@ -326,7 +316,7 @@ func TestStoreImageOfOfficial(t *testing.T) {
 	}
 	got, err := l.api.ImageInspect(l.ctx, ref)
 	l.must(err)
-	if got.Config.Labels[imageLabel] != "postgres" || got.Config.User != fmt.Sprintf("%d:%d", storeID, storeID) || strings.Join(got.Config.Entrypoint, " ") != "/bedlam store" {
+	if got.Config.Labels[deploy.LabelImage] != "postgres" || got.Config.User != fmt.Sprintf("%d:%d", storeID, storeID) || strings.Join(got.Config.Entrypoint, " ") != "/bedlam store" {
 		t.Errorf("it is %+v", got.Config)
 	}
 	if again, err := l.storeImage(l.ctx, l.run, t.TempDir(), l.actor(), func(text string) { t.Errorf("the second time is told %q", text) }); again != ref || err != nil {
@@ -347,9 +337,7 @@ func TestStoreImageOfOfficial(t *testing.T) {
 // given up.
 func TestPullIsBounded(t *testing.T) {
 	l := newLab(t)
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and never answers
-	l.must(err)
-	defer silent.Close()
+	silent := listen(t) // takes connections, and never answers
 	empty := httptest.NewServer(http.NotFoundHandler())
 	defer empty.Close()
 	for host, want := range map[string]string{

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/moby/moby/client"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 // tested is what the tests call their runs: by the process that they run in.
@@ -22,12 +24,12 @@ var tested = regexp.MustCompile(`^(?:enginetest|lab)-(\d+)-`)
 func sweepDead(ctx context.Context, d *daemon) error {
 	runs := map[string]bool{}
 	note := func(labels map[string]string) {
-		m := tested.FindStringSubmatch(labels[runLabel])
+		m := tested.FindStringSubmatch(labels[deploy.LabelRun])
 		if m == nil {
 			return
 		}
 		if pid, err := strconv.Atoi(m[1]); err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			runs[labels[runLabel]] = true
+			runs[labels[deploy.LabelRun]] = true
 		}
 	}
 	containers, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true})

@@ -2,14 +2,14 @@ package docker
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/moby/moby/client"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 // TestDesertedNetwork has a daemon that keeps a network in which nothing
@@ -42,11 +42,11 @@ func TestDesertedNetwork(t *testing.T) {
 					fmt.Fprintf(w, `{"Id":"n1","Name":"n1","Containers":%s}`, c.containers)
 				case strings.HasSuffix(r.URL.Path, "/networks"):
 					w.Header().Set("Content-Type", "application/json")
-					fmt.Fprintf(w, `[{"Id":"n1","Name":"n1","Labels":{%q:"dead"}}]`, runLabel)
+					fmt.Fprintf(w, `[{"Id":"n1","Name":"n1","Labels":{%q:"dead"}}]`, deploy.LabelRun)
 				case strings.HasSuffix(r.URL.Path, "/volumes"):
 					w.Header().Set("Content-Type", "application/json")
 					fmt.Fprint(w, `{"Volumes":[]}`)
-				default: // containers, images
+				default: // containers
 					w.Header().Set("Content-Type", "application/json")
 					fmt.Fprint(w, `[]`)
 				}
@@ -66,17 +66,13 @@ func TestDesertedNetwork(t *testing.T) {
 // playing is a daemon that answers as play does.
 func playing(t *testing.T, play http.HandlerFunc) *daemon {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "docker.sock")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, host := socket(t)
 	s := httptest.NewUnstartedServer(play)
 	s.Listener.Close()
 	s.Listener = l
 	s.Start()
 	t.Cleanup(s.Close)
-	api, err := client.New(client.WithHost("unix://"+path), client.WithAPIVersion(oldest))
+	api, err := client.New(client.WithHost(host), client.WithAPIVersion(oldest))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,8 @@ import (
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/client"
 	spec1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 const (
@@ -68,7 +70,7 @@ func (d *daemon) shopImage(ctx context.Context, run, shop, bedlam string, progre
 	slices.SortFunc(digests, func(a, b []byte) int { return strings.Compare(string(a), string(b)) })
 	a := archive{tag: tag("shop", digests...), layers: []layer{files}, config: spec1.ImageConfig{
 		User: fmt.Sprintf("%d:%[1]d", nobody), WorkingDir: "/tmp", Env: []string{"PATH=/"},
-		Labels: map[string]string{imageLabel: "shop"},
+		Labels: map[string]string{deploy.LabelImage: "shop"},
 	}}
 	if err := d.have(ctx, a, progress); err != nil {
 		return fail(err)
@@ -159,12 +161,12 @@ func said(report io.Reader) error {
 // have not been used for so long. It is no matter if it does not succeed; the
 // next run tries again.
 func (d *daemon) retire(ctx context.Context, kind, keep string, unused time.Duration) {
-	all, err := d.api.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("label", imageLabel+"="+kind)})
+	all, err := d.api.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("label", deploy.LabelImage+"="+kind)})
 	if err != nil {
 		return
 	}
 	for _, image := range all.Items {
-		if slices.Contains(image.RepoTags, keep) || image.Labels[imageLabel] != kind {
+		if slices.Contains(image.RepoTags, keep) || image.Labels[deploy.LabelImage] != kind {
 			continue
 		}
 		got, err := d.api.ImageInspect(ctx, image.ID)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/moby/moby/client"
 	spec1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 // variant is the actor with a few bytes more, so that it is another program of
@@ -43,7 +45,7 @@ func TestShopImage(t *testing.T) {
 	}
 	before, err := l.api.ImageInspect(l.ctx, ref)
 	l.must(err)
-	if before.Config.Labels[imageLabel] != "shop" || before.Config.Labels[runLabel] != "" {
+	if before.Config.Labels[deploy.LabelImage] != "shop" || before.Config.Labels[deploy.LabelRun] != "" {
 		t.Errorf("its labels are %v", before.Config.Labels)
 	}
 	if len(told) != 1 {
@@ -182,7 +184,7 @@ func TestRetire(t *testing.T) {
 		ref := "bedlam/" + name
 		l.without(ref)
 		l.must(l.load(l.ctx, archive{
-			tag: ref, config: spec1.ImageConfig{Labels: map[string]string{imageLabel: kind}},
+			tag: ref, config: spec1.ImageConfig{Labels: map[string]string{deploy.LabelImage: kind}},
 			layers: []layer{{{path: "/shop", mode: 0o755, from: l.actor()}, {path: "/" + name, mode: 0o644, text: name}}},
 		}))
 		if name != kind+":half" {

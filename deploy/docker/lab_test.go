@@ -17,6 +17,8 @@ import (
 
 	"github.com/moby/moby/client"
 	"go.uber.org/goleak"
+
+	"github.com/bedlamlab/bedlam/deploy/postgres"
 )
 
 // labTime bounds every wait of a test. It is no measure of anything: a machine
@@ -201,6 +203,16 @@ func (l *lab) net() (*network, netip.Addr) {
 	a, err := n.Address(1)
 	l.must(err)
 	return n, a
+}
+
+// stored makes the stores' image and a store of it in the run's network, ready
+// to be asked.
+func (l *lab) stored() (id string, o postgres.Options) {
+	l.t.Helper()
+	ref := l.store(nil)
+	n, ip := l.net()
+	o = describe(ip)
+	return l.database(ref, n, o), o
 }
 
 // without removes an image at the end, however the test ends.

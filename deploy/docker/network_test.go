@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/moby/moby/client"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 func TestNetwork(t *testing.T) {
@@ -29,7 +31,7 @@ func TestNetwork(t *testing.T) {
 	}
 	got, err := l.api.NetworkInspect(l.ctx, n.ID, client.NetworkInspectOptions{})
 	l.must(err)
-	if got.Network.Labels[runLabel] != l.run || got.Network.Internal || got.Network.EnableIPv6 || got.Network.Options["com.docker.network.bridge.enable_icc"] != "true" {
+	if got.Network.Labels[deploy.LabelRun] != l.run || got.Network.Internal || got.Network.EnableIPv6 || got.Network.Options["com.docker.network.bridge.enable_icc"] != "true" {
 		t.Errorf("the daemon says %+v", got.Network)
 	}
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 const (
@@ -83,7 +85,7 @@ func (d *daemon) derive(ctx context.Context, run, base string, p program, progre
 	}
 	// An image inherits its container's labels, but for those that it has
 	// itself: this one is nobody's.
-	s.Labels[runLabel], s.Labels[instanceLabel] = "", ""
+	s.Labels[deploy.LabelRun], s.Labels[deploy.LabelInstance] = "", ""
 	_, err = d.api.ContainerCommit(ctx, id, client.ContainerCommitOptions{Reference: ref, NoPause: true, Config: &container.Config{
 		User: s.User, Env: s.Env, Entrypoint: s.Entrypoint, Cmd: []string{}, WorkingDir: s.WorkingDir, StopSignal: s.StopSignal, Labels: s.Labels,
 	}})

@@ -12,12 +12,18 @@ import (
 	"github.com/moby/moby/api/types/mount"
 	api "github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 const (
 	// pids bounds the threads of a container: PostgreSQL with its 150
 	// connections has some 170 processes, a service some 20 threads.
 	pids = 512
+	// period is the kernel's own, in µs, of which a container gets its CPUs'
+	// share. Unlike a number of CPUs, that may be more than the machine has, of
+	// which the daemon refuses any.
+	period = 100_000
 	// logBytes bounds what a container's log takes of the disk, twice over:
 	// the file in use and the one before. A run's whole log is a few MB.
 	logBytes = 16 << 20
@@ -28,7 +34,6 @@ const (
 type spec struct {
 	Run      string // whose it is; needed
 	Instance string // what it is in its run; needed
-	Name     string // unique on the daemon; empty: one of the daemon's own
 	Image    string
 	Command  []string // with its arguments; empty: the image's own
 	Env      []string // NAME=value
@@ -44,6 +49,10 @@ type spec struct {
 	Stdin    bool              // it reads its standard input, see startWith
 	Publish  map[int]int       // container's TCP port → port of this machine's 127.0.0.1; 0: a free one
 }
+
+// containerName is the name of an instance's container, by which the daemon
+// knows it as well as by its ID. No other container of the daemon has it.
+func containerName(run, instance string) string { return "bedlam-" + run + "-" + instance }
 
 // create makes a container and does not start it. It has no rights beyond its
 // user's, cannot get any, and is started by nobody but us. The result is its
@@ -65,6 +74,7 @@ func (d *daemon) create(ctx context.Context, s spec) (string, error) {
 	if err != nil {
 		return fail(err)
 	}
+	o.Name = containerName(s.Run, s.Instance)
 	made, err := d.api.ContainerCreate(ctx, o)
 	if err != nil {
 		return fail(err)
@@ -75,11 +85,11 @@ func (d *daemon) create(ctx context.Context, s spec) (string, error) {
 // volume makes a volume of the run's. One of another's is never taken: it
 // would go with this run.
 func (d *daemon) volume(ctx context.Context, run, name string) error {
-	made, err := d.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: name, Labels: map[string]string{runLabel: run}})
+	made, err := d.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: name, Labels: map[string]string{deploy.LabelRun: run}})
 	if err != nil {
 		return fmt.Errorf("volume %s: %w", name, err)
 	}
-	if made.Volume.Labels[runLabel] != run {
+	if made.Volume.Labels[deploy.LabelRun] != run {
 		return fmt.Errorf("there is a volume %s already, and it is not this run's", name)
 	}
 	return nil
@@ -91,7 +101,7 @@ func (s spec) options() (client.ContainerCreateOptions, error) {
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	labels[runLabel], labels[instanceLabel] = s.Run, s.Instance
+	labels[deploy.LabelRun], labels[deploy.LabelInstance] = s.Run, s.Instance
 	c := &container.Config{
 		Image:       s.Image,
 		Env:         s.Env,
@@ -115,7 +125,7 @@ func (s spec) options() (client.ContainerCreateOptions, error) {
 			"max-size": strconv.Itoa(logBytes), "max-file": "2",
 		}},
 		Resources: container.Resources{
-			Memory: s.Memory, MemorySwap: s.Memory, NanoCPUs: int64(s.CPUs * 1e9), PidsLimit: &limit,
+			Memory: s.Memory, MemorySwap: s.Memory, CPUPeriod: period, CPUQuota: int64(s.CPUs * period), PidsLimit: &limit,
 		},
 	}
 	for path, size := range s.Tmpfs {
@@ -138,7 +148,7 @@ func (s spec) options() (client.ContainerCreateOptions, error) {
 		c.ExposedPorts[port] = struct{}{}
 		h.PortBindings[port] = []api.PortBinding{{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: strconv.Itoa(outside)}}
 	}
-	o := client.ContainerCreateOptions{Config: c, HostConfig: h, Name: s.Name}
+	o := client.ContainerCreateOptions{Config: c, HostConfig: h}
 	if s.Network != "" {
 		h.NetworkMode = container.NetworkMode(s.Network)
 		e := &api.EndpointSettings{}

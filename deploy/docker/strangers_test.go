@@ -49,7 +49,7 @@ func newTown(t *testing.T) *town {
 
 // consenting are the labels of an instance that may be broken.
 func (w *town) consenting(instance string) map[string]string {
-	return map[string]string{labLabel: w.run, attach.LabelInstance: instance, attach.LabelChaos: attach.Consent}
+	return map[string]string{labLabel: w.run, deploy.LabelInstance: instance, deploy.LabelChaos: deploy.Consent}
 }
 
 // stranger starts somebody else's container. It is removed by its ID.

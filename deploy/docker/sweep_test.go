@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
-	spec1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 // Everything of a run goes, in whatever state it is, and nothing of anybody
@@ -45,8 +46,7 @@ func TestSweep(t *testing.T) {
 		})
 	}
 	l.must(all.Wait())
-	l.unfinished(l.run)
-	if left, err := l.left(l.ctx, l.run); err != nil || len(left.containers) != 25 || len(left.networks) != 1 || len(left.volumes) != 5 || len(left.images) != 1 {
+	if left, err := l.left(l.ctx, l.run); err != nil || len(left.containers) != 25 || len(left.networks) != 1 || len(left.volumes) != 5 {
 		t.Fatalf("the run has %+v, %v", left, err)
 	}
 
@@ -74,11 +74,11 @@ func bystanders(t *testing.T, l *lab) map[string]func() bool {
 	l.must(err)
 	for what, labels := range map[string]map[string]string{
 		"a container without a label":                nil,
-		"a container of a run that begins like it":   {runLabel: l.run + "-2"},
-		"a container of a run that it begins like":   {runLabel: l.run[:len(l.run)-1]},
-		"a container of no run":                      {runLabel: ""},
+		"a container of a run that begins like it":   {deploy.LabelRun: l.run + "-2"},
+		"a container of a run that it begins like":   {deploy.LabelRun: l.run[:len(l.run)-1]},
+		"a container of no run":                      {deploy.LabelRun: ""},
 		"a container with another label of that run": {"dev.bedlam.runner": l.run, "run": l.run},
-		"a container with the run's name in capital": {strings.ToUpper(runLabel): l.run},
+		"a container with the run's name in capital": {strings.ToUpper(deploy.LabelRun): l.run},
 	} {
 		o, err := spec{Run: "x", Instance: "x", Image: image.ID, Command: []string{"/shop", "live"}}.options()
 		l.must(err)
@@ -93,7 +93,7 @@ func bystanders(t *testing.T, l *lab) map[string]func() bool {
 			return err == nil && v.Running && v.Started.Equal(began.Started)
 		}
 	}
-	other := map[string]string{runLabel: l.run + "-2"}
+	other := map[string]string{deploy.LabelRun: l.run + "-2"}
 	made, err := l.api.NetworkCreate(l.ctx, "bedlam-"+l.run+"-bystander", client.NetworkCreateOptions{Labels: other})
 	l.must(err)
 	t.Cleanup(func() {
@@ -115,28 +115,40 @@ func bystanders(t *testing.T, l *lab) map[string]func() bool {
 		_, err := l.api.VolumeInspect(l.ctx, volume, client.VolumeInspectOptions{})
 		return err == nil
 	}
-	ref := l.unfinished(l.run + "-2")
-	all["another run's image"] = func() bool {
-		_, err := l.api.ImageInspect(l.ctx, ref)
+	committed, container := l.committed()
+	all["an image that somebody made of one of the run's containers"] = func() bool {
+		_, err := l.api.ImageInspect(l.ctx, committed)
 		return err == nil
 	}
-	all["the finished image"] = func() bool {
+	began := l.look(container)
+	all["a container of that image"] = func() bool {
+		v, err := l.inspect(l.ctx, container)
+		return err == nil && v.Running && v.Started.Equal(began.Started)
+	}
+	all["the shop's image"] = func() bool {
 		_, err := l.api.ImageInspect(l.ctx, image.ID)
 		return err == nil
 	}
 	return all
 }
 
-// unfinished makes an image that is some run's until it is finished.
-func (l *lab) unfinished(run string) string {
+// committed is what somebody has who takes a run's container for a pattern: an
+// image of it, and a container of that image. Both inherit its labels.
+func (l *lab) committed() (image, container string) {
 	l.t.Helper()
-	ref := "bedlam/test:" + run
-	l.without(ref)
-	l.must(l.load(l.ctx, archive{
-		tag: ref, config: spec1.ImageConfig{Labels: map[string]string{runLabel: run}},
-		layers: []layer{{{path: "/file", mode: 0o644, text: run}}},
-	}))
-	return ref
+	pattern := l.cast(spec{}, "live")
+	made, err := l.api.ContainerCommit(l.ctx, pattern, client.ContainerCommitOptions{Reference: "bedlam/test:" + l.run})
+	l.must(err)
+	l.without("bedlam/test:" + l.run)
+	l.must(l.remove(l.ctx, pattern))
+	started, err := l.api.ContainerCreate(l.ctx, client.ContainerCreateOptions{Image: made.ID})
+	l.must(err)
+	l.t.Cleanup(func() { l.must(l.remove(context.Background(), started.ID)) })
+	l.must(l.start(l.ctx, started.ID))
+	if v := l.look(started.ID); v.Labels[deploy.LabelRun] != l.run {
+		l.t.Fatalf("it has not inherited the label: %v", v.Labels)
+	}
+	return made.ID, started.ID
 }
 
 func TestSweepRefusesNoRun(t *testing.T) {

@@ -17,24 +17,11 @@ import (
 // until it is stopped.
 func server(t *testing.T) (address string, stop func()) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				b, _ := io.ReadAll(conn)
-				conn.Write(append([]byte("got "), b...))
-			}()
-		}
-	}()
+	ln := listen(t)
+	accept(ln, func(conn net.Conn) {
+		b, _ := io.ReadAll(conn)
+		conn.Write(append([]byte("got "), b...))
+	})
 	return "http://" + ln.Addr().String() + "/v1", func() { ln.Close() }
 }
 
@@ -143,16 +130,8 @@ func TestForwardErrors(t *testing.T) {
 func TestForwardFromContainer(t *testing.T) {
 	l := newLab(t)
 	n, ip := l.net()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	l.must(err)
-	defer ln.Close()
-	go func() {
-		conn, err := ln.Accept()
-		if err == nil {
-			io.Copy(conn, conn)
-			conn.Close()
-		}
-	}()
+	ln := listen(t)
+	accept(ln, func(conn net.Conn) { io.Copy(conn, conn) })
 	at, err := n.forward(l.ctx, "http://"+ln.Addr().String())
 	l.must(err)
 	u, err := url.Parse(at)

@@ -34,6 +34,7 @@ var mutants = []struct {
 	{"pauses-nobody", "Powers/PauseHangs"},
 	{"pauses-the-postmaster-only", "Powers/PauseStore"},
 	{"shapes-on-paper", "Powers/Latency"},
+	{"shapes-every-link", "Powers/Latency"},
 	{"never-unshapes", "Powers/Reset"},
 	{"reads-no-requests", "Powers/Requests"},
 	{"tells-nothing", "Powers/Requests"},
@@ -204,6 +205,8 @@ func (w *wrong) Shape(ctx context.Context, r deploy.Rule) error {
 		defer w.mu.Unlock()
 		w.paper = append(w.paper, r)
 		return nil
+	case "shapes-every-link":
+		r.Links = w.Topology().Links()
 	case "takes-any-rule":
 		w.all.Shape(ctx, r)
 		return nil

@@ -148,18 +148,3 @@ func unanswered(t *testing.T, address string) {
 		t.Errorf("dialling %s: somebody is there", address)
 	}
 }
-
-// quickest asks a few times and returns the shortest time: delays that were put
-// in are in each of them, those of a busy machine are not.
-func quickest(t *testing.T, times int, ask func() error) time.Duration {
-	t.Helper()
-	best := patience
-	for range times {
-		began := time.Now()
-		if err := ask(); err != nil {
-			t.Fatal(err)
-		}
-		best = min(best, time.Since(began))
-	}
-	return best
-}

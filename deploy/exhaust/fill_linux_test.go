@@ -65,7 +65,7 @@ func TestFill(t *testing.T) {
 			t.Fatal(err)
 		case <-t.Context().Done():
 			t.Fatal("it does not get full")
-		case <-time.After(time.Millisecond):
+		case <-time.After(time.Millisecond): // that a tmpfs fills is no event: it is looked at
 		}
 	}
 	if names, err := os.ReadDir(dir); err != nil || len(names) > 0 {

@@ -86,7 +86,7 @@ func TestMainPassesSignalsOn(t *testing.T) {
 			if time.Now().After(until) {
 				t.Fatalf("before %s: %v\n%s", c.how, err, said)
 			}
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(10 * time.Millisecond) // a server tells nobody that its roles are there: it is asked
 		}
 		if err := c.end(cmd); err != nil {
 			t.Fatal(err)

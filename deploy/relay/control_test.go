@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/bedlamlab/bedlam/deploy/relay"
+	"github.com/bedlamlab/bedlam/deploy/relay/relaytest"
 )
 
 // Who may talk to the control port, and how.
@@ -25,7 +26,7 @@ func TestControlPort(t *testing.T) {
 		{"the token opens", "GET", "/rules", "", nil, 200},
 		{"no token", "GET", "/rules", "", func(q *http.Request) { q.Header.Del("Authorization") }, 401},
 		{"a wrong token", "GET", "/rules", "", func(q *http.Request) { q.Header.Set("Authorization", "Bearer no") }, 401},
-		{"the token without its scheme", "GET", "/rules", "", func(q *http.Request) { q.Header.Set("Authorization", token) }, 401},
+		{"the token without its scheme", "GET", "/rules", "", func(q *http.Request) { q.Header.Set("Authorization", relaytest.Token) }, 401},
 		{"no token tells nothing of paths", "GET", "/none", "", func(q *http.Request) { q.Header.Del("Authorization") }, 401},
 		{"a rebound name", "GET", "/rules", "", func(q *http.Request) { q.Host = "evil.example:80" }, 403},
 		{"another address", "GET", "/rules", "", func(q *http.Request) { q.Host = "10.0.0.1" }, 403},
@@ -47,11 +48,11 @@ func TestControlPort(t *testing.T) {
 		{"upstream without a state", "PUT", "/upstream", `{"instance":"b-1"}`, nil, 400},
 	} {
 		t.Run(test.why, func(t *testing.T) {
-			q, err := http.NewRequest(test.method, "http://"+r.control+test.path, strings.NewReader(test.body))
+			q, err := http.NewRequest(test.method, "http://"+r.Control+test.path, strings.NewReader(test.body))
 			if err != nil {
 				t.Fatal(err)
 			}
-			q.Header.Set("Authorization", "Bearer "+token)
+			q.Header.Set("Authorization", "Bearer "+relaytest.Token)
 			if test.change != nil {
 				test.change(q)
 			}
@@ -130,7 +131,7 @@ func TestMainEnds(t *testing.T) {
 	ask(t, live, "x")
 	r.shape(rule("cut", "partition", "both", ""))
 	held := r.dial()
-	r.stop()
+	r.Stop()
 	for _, c := range []net.Conn{live, held} {
 		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("after the relay's end: %v", err)

@@ -163,7 +163,7 @@ func first(address string) error {
 func TestDrawsRepeat(t *testing.T) {
 	pattern := func(seed uint64, neighbour bool) string {
 		r := between(t, serve(t, func(c *net.TCPConn) { io.WriteString(c, "x") }))
-		defer r.stop()
+		defer r.Stop()
 		if neighbour {
 			r.shape(rule("other", "latency", "both", `{"latency":"1us","jitter":"1us"}`))
 		}

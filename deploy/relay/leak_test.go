@@ -97,6 +97,6 @@ func TestNothingLeaks(t *testing.T) {
 	eventually(t, "descriptors are closed", func() bool { after = settle(); return after <= before+slack })
 	t.Logf("%d descriptors before, %d after", before, after)
 	live.Close()
-	r.stop()
+	r.Stop()
 	goleak.VerifyNone(t, goleak.IgnoreCurrent())
 }

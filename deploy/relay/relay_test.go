@@ -1,9 +1,6 @@
 package relay_test
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -14,6 +11,7 @@ import (
 
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/relay"
+	"github.com/bedlamlab/bedlam/deploy/relay/relaytest"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -23,8 +21,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
 }
 
-const token = "a-token-of-the-tests"
-
 // patience bounds what must happen at all; no test passes or fails by how long
 // it took within it.
 const patience = 30 * time.Second
@@ -33,59 +29,14 @@ var ab = topology.Link{From: "a-1", To: "b-1"}
 
 // A rig is a running relay.
 type rig struct {
-	*relay.Client
-	control string
-	t       testing.TB
-	stop    func()
+	*relaytest.Relay
+	t testing.TB
 }
 
 // start runs a relay with these edges; an empty Listen is any free port.
 func start(t testing.TB, c relay.Config) *rig {
 	t.Helper()
-	c.Control, c.Token = "127.0.0.1:0", token
-	for i := range c.Edges {
-		if c.Edges[i].Protocol == "" {
-			c.Edges[i].Protocol = topology.GRPC
-		}
-		if c.Edges[i].Listen == "" {
-			c.Edges[i].Listen = "127.0.0.1:0"
-		}
-	}
-	config, err := json.Marshal(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	out, in := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := relay.Main(ctx, bytes.NewReader(config), in)
-		in.CloseWithError(io.EOF)
-		ended <- err
-	}()
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		cancel()
-		t.Fatalf("the relay did not start: %v", <-ended)
-	}
-	var ready struct{ Control string }
-	if err := json.Unmarshal([]byte(line), &ready); err != nil {
-		t.Fatalf("ready line %q: %v", line, err)
-	}
-	r := &rig{Client: relay.NewClient(ready.Control, token), control: ready.Control, t: t}
-	var stopped bool
-	r.stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("relay.Main: %v", err)
-		}
-	}
-	t.Cleanup(r.stop)
-	return r
+	return &rig{relaytest.Start(t, c), t}
 }
 
 // between runs a relay with one edge, ab, to that upstream.

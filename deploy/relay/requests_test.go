@@ -408,7 +408,7 @@ func TestPercentOfRequests(t *testing.T) {
 	const n, p = 1500, 0.3
 	pattern := func(n int) (drawn string, hits int) {
 		r := aware(t, topology.GRPC, rpc(t).address)
-		defer r.stop()
+		defer r.Stop()
 		some := about("r", "abort", `{"path":"/test.Test/Echo","percent":"30"}`)
 		r.shape(some)
 		c := r.client()

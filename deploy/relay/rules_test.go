@@ -153,7 +153,7 @@ func TestStack(t *testing.T) {
 			r.unshape("cut")
 		}
 		want(t, c, "text")
-		r.stop()
+		r.Stop()
 	}
 }
 

@@ -21,16 +21,7 @@ import (
 // auditor's view of it.
 func newLedger(t testing.TB) (*bank.Ledger, audit) {
 	t.Helper()
-	config, err := pgxpool.ParseConfig(servetest.Schema(t, "bank", bank.Migrations()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.MaxConns = 8
-	db, err := pgxpool.NewWithConfig(context.Background(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
+	db := servetest.Pool(t, servetest.Schema(t, "bank", bank.Migrations()))
 	return bank.NewLedger(db), audit{db}
 }
 

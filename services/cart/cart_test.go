@@ -6,7 +6,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -113,7 +112,7 @@ func TestClearTakesOnlyWhatWasBought(t *testing.T) {
 	}
 	want(t, "a late repeat of that order takes nothing", now, "P9:1 ")
 
-	conn := connect(t, store)
+	conn := servetest.Connect(t, store)
 	var adds, clears, lines int
 	err = conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM cart.audit_adds WHERE cart = 'c'),
 		(SELECT count(*) FROM cart.audit_clears WHERE cart = 'c'),
@@ -189,7 +188,7 @@ func TestNoAcknowledgedAddIsLost(t *testing.T) {
 	doomed.Kill()
 	work.Wait()
 
-	conn := connect(t, store)
+	conn := servetest.Connect(t, store)
 	var keys, held int
 	if err := conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM cart.audit_adds), (SELECT sum(quantity) FROM cart.audit_lines)`).
 		Scan(&keys, &held); err != nil {
@@ -198,14 +197,4 @@ func TestNoAcknowledgedAddIsLost(t *testing.T) {
 	if keys != workers*each || held != workers*each {
 		t.Errorf("%d keys and %d products are there, want %d of both", keys, held, workers*each)
 	}
-}
-
-func connect(t *testing.T, store string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close(context.Background()) })
-	return conn
 }

@@ -33,16 +33,6 @@ func start(t *testing.T, a topology.Assignment) catalogpb.CatalogClient {
 	return catalogpb.NewCatalogClient(servetest.Dial(t, address))
 }
 
-func connect(t *testing.T, dsn string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(context.Background(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close(context.Background()) })
-	return conn
-}
-
 func exec(t *testing.T, conn *pgx.Conn, statement string) {
 	t.Helper()
 	if _, err := conn.Exec(context.Background(), statement); err != nil {
@@ -162,7 +152,7 @@ func TestAnswers(t *testing.T) {
 func TestStale(t *testing.T) {
 	dsn := servetest.Postgres(t)
 	c := start(t, assignment(dsn, 1))
-	owner := connect(t, dsn)
+	owner := servetest.Connect(t, dsn)
 	stale := func() (bool, int64) {
 		p, err := c.Get(t.Context(), &catalogpb.GetRequest{Sku: "P00001"})
 		if err != nil {
@@ -188,7 +178,7 @@ func TestStaleWhenTheStoreHangs(t *testing.T) {
 	if _, err := c.Get(t.Context(), &catalogpb.GetRequest{Sku: "P00001"}); err != nil {
 		t.Fatal(err)
 	}
-	owner := connect(t, dsn)
+	owner := servetest.Connect(t, dsn)
 	exec(t, owner, "BEGIN; LOCK TABLE catalog.products IN ACCESS EXCLUSIVE MODE")
 	servetest.Await(t, "a stale answer", func() bool {
 		p, err := c.Get(t.Context(), &catalogpb.GetRequest{Sku: "P00001"})
@@ -210,7 +200,7 @@ func TestStaleLimit(t *testing.T) {
 	if _, err := c.Get(t.Context(), &catalogpb.GetRequest{Sku: "P00001"}); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, connect(t, dsn), "ALTER TABLE catalog.products RENAME TO gone")
+	exec(t, servetest.Connect(t, dsn), "ALTER TABLE catalog.products RENAME TO gone")
 	servetest.Await(t, "UNAVAILABLE", func() bool {
 		_, err := c.Get(t.Context(), &catalogpb.GetRequest{Sku: "P00001"})
 		return status.Code(err) == codes.Unavailable
@@ -220,7 +210,7 @@ func TestStaleLimit(t *testing.T) {
 func TestAudit(t *testing.T) {
 	dsn := servetest.Postgres(t)
 	start(t, assignment(dsn, 1))
-	conn := connect(t, dsn)
+	conn := servetest.Connect(t, dsn)
 	exec(t, conn, "SET ROLE audit")
 	var products int
 	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM catalog.audit_products WHERE price > 0").Scan(&products); err != nil || products != 120 {

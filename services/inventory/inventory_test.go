@@ -30,29 +30,14 @@ const products = 60
 func newShop(t testing.TB, ttl time.Duration) *shop {
 	t.Helper()
 	dsn := servetest.Schema(t, "inventory", inventory.Migrations())
-	s := &shop{db: open(t, dsn)}
+	s := &shop{db: servetest.Pool(t, dsn)}
 	for i := range s.replicas {
-		s.replicas[i] = inventory.NewStore(open(t, dsn), ttl)
+		s.replicas[i] = inventory.NewStore(servetest.Pool(t, dsn), ttl)
 		if err := s.replicas[i].Seed(t.Context(), products); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return s
-}
-
-func open(t testing.TB, dsn string) *pgxpool.Pool {
-	t.Helper()
-	config, err := pgxpool.ParseConfig(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.MaxConns = 8
-	db, err := pgxpool.NewWithConfig(context.Background(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
-	return db
 }
 
 // audit reads the views as an auditor does, and requires what must hold for

@@ -79,7 +79,7 @@ func TestTwoLedgersAgree(t *testing.T) {
 	servetest.Start(t, bank.Run, bankAssignment)
 	wg.Wait()
 
-	ours, theirs := connect(t, store), connect(t, bankStore)
+	ours, theirs := servetest.Pool(t, store), servetest.Pool(t, bankStore)
 	for open := 1; open > 0; {
 		// Refunds whose capture is done are unsettled as well: the books tell.
 		err := ours.QueryRow(limit, `SELECT count(*) FROM payment.charges
@@ -125,16 +125,6 @@ func expect(t *testing.T, what string, err error) {
 	if c := status.Code(err); c != codes.OK && c != codes.FailedPrecondition {
 		t.Errorf("%s: %v", what, err)
 	}
-}
-
-func connect(t testing.TB, dsn string) *pgxpool.Pool {
-	t.Helper()
-	db, err := pgxpool.New(context.Background(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(db.Close)
-	return db
 }
 
 // books returns what came in and what went out for each order.

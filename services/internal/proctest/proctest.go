@@ -18,8 +18,6 @@ import (
 	"testing"
 	"time"
 
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-
 	"github.com/bedlamlab/bedlam/services/internal/servetest"
 	"github.com/bedlamlab/bedlam/topology"
 )
@@ -104,7 +102,9 @@ func Start(t testing.TB, a topology.Assignment) *Process {
 			t.Logf("end of the log of %s:\n%s", a.Instance.Name, log[max(0, len(log)-shown):])
 		}
 	})
-	p.awaitServing()
+	if err := servetest.Serving(t, p.Address, p.ended); err != nil {
+		t.Fatalf("%v:\n%s", err, p.Log())
+	}
 	return p
 }
 
@@ -168,27 +168,5 @@ func (p *Process) signal(s syscall.Signal) {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(s); err != nil {
 		p.t.Fatalf("sending %v: %v", s, err)
-	}
-}
-
-func (p *Process) awaitServing() {
-	p.t.Helper()
-	client := healthpb.NewHealthClient(servetest.Dial(p.t, p.Address))
-	limit, cancel := context.WithTimeout(context.Background(), startLimit)
-	defer cancel()
-	for {
-		ctx, done := context.WithTimeout(limit, time.Second)
-		answer, err := client.Check(ctx, &healthpb.HealthCheckRequest{})
-		done()
-		if err == nil && answer.GetStatus() == healthpb.HealthCheckResponse_SERVING {
-			return
-		}
-		select {
-		case <-p.ended:
-			p.t.Fatalf("the process ended before it served:\n%s", p.Log())
-		case <-limit.Done():
-			p.t.Fatalf("the process did not serve within %s: %v\n%s", startLimit, err, p.Log())
-		case <-time.After(20 * time.Millisecond): // asked as a supervisor asks
-		}
 	}
 }

@@ -38,16 +38,6 @@ func query(sql string) func(context.Context, *serve.Env) error {
 	return func(ctx context.Context, e *serve.Env) error { _, err := e.DB.Exec(ctx, sql); return err }
 }
 
-func connect(t *testing.T, dsn string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(context.Background(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close(context.Background()) })
-	return conn
-}
-
 // backends counts the service's sessions that are in a state, "" for any.
 func backends(t *testing.T, conn *pgx.Conn, state string) (n int) {
 	t.Helper()
@@ -75,7 +65,7 @@ func TestReplicasMigrateOnce(t *testing.T) {
 		}
 	})
 	var notes int
-	if err := connect(t, dsn).QueryRow(t.Context(), "SELECT count(*) FROM probe.notes").Scan(&notes); err != nil || notes != 1 {
+	if err := servetest.Connect(t, dsn).QueryRow(t.Context(), "SELECT count(*) FROM probe.notes").Scan(&notes); err != nil || notes != 1 {
 		t.Errorf("the table in the service's own schema holds %d notes (%v), want 1", notes, err)
 	}
 }
@@ -122,7 +112,7 @@ func TestThePoolRecovers(t *testing.T) {
 	dsn := servetest.Postgres(t)
 	s, a := stored(dsn, query("SELECT FROM notes"))
 	c, _ := start(t, s, a)
-	conn := connect(t, dsn)
+	conn := servetest.Connect(t, dsn)
 	for range 3 {
 		if err := get(t, c); err != nil {
 			t.Fatal(err)
@@ -146,7 +136,7 @@ func TestSQLEndsWithItsRequest(t *testing.T) {
 	// So long that only the request can have ended it.
 	a.Policies = map[string]topology.Policy{"postgres": {Timeout: topology.Duration(time.Hour)}}
 	c, _ := start(t, s, a)
-	conn := connect(t, dsn)
+	conn := servetest.Connect(t, dsn)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { _, err := c.Get(ctx, &catalogpb.GetRequest{}); ended <- err }()
@@ -183,12 +173,18 @@ func TestAFrozenTransactionIsEnded(t *testing.T) {
 			return err
 		})
 	})
-	a.Policies = map[string]topology.Policy{"postgres": {Timeout: topology.Duration(100 * time.Millisecond)}}
+	// The store ends an idle transaction after twice that; BEGIN and INSERT have
+	// to be through in it once.
+	a.Policies = map[string]topology.Policy{"postgres": {Timeout: topology.Duration(time.Second)}}
 	c, _ := start(t, s, a)
-	ended := make(chan error)
+	ended := make(chan error, 1)
 	go func() { ended <- get(t, c) }()
-	<-inside
-	conn := connect(t, dsn)
+	select {
+	case <-inside:
+	case err := <-ended:
+		t.Fatal("the transaction did not begin: ", err)
+	}
+	conn := servetest.Connect(t, dsn)
 	servetest.Await(t, "the transaction to be ended by the store", func() bool { return backends(t, conn, "idle in transaction") == 0 })
 	close(release)
 	if err := <-ended; status.Code(err) != codes.Unavailable {

@@ -2,6 +2,7 @@ package servetest
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strconv"
 	"testing"
@@ -56,7 +57,9 @@ func Start(t testing.TB, run func(context.Context, topology.Assignment) error, a
 			t.Errorf("%s ended with: %v", a.Instance.Name, failure)
 		}
 	})
-	awaitServing(t, a.Listen, ended)
+	if err := Serving(t, a.Listen, ended); err != nil {
+		t.Fatal(err)
+	}
 	return a.Listen, stop
 }
 
@@ -75,7 +78,9 @@ func Dial(t testing.TB, address string) *grpc.ClientConn {
 	return conn
 }
 
-func awaitServing(t testing.TB, address string, ended <-chan struct{}) {
+// Serving returns when whoever listens on address says that it serves. It is
+// an error that ended is closed before that, or a minute has passed.
+func Serving(t testing.TB, address string, ended <-chan struct{}) error {
 	t.Helper()
 	limit, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
@@ -85,13 +90,13 @@ func awaitServing(t testing.TB, address string, ended <-chan struct{}) {
 		answer, err := client.Check(ctx, &healthpb.HealthCheckRequest{})
 		done()
 		if err == nil && answer.GetStatus() == healthpb.HealthCheckResponse_SERVING {
-			return
+			return nil
 		}
 		select {
 		case <-ended:
-			t.Fatalf("the service on %s ended before it was ready", address)
+			return fmt.Errorf("who was to serve on %s ended before that", address)
 		case <-limit.Done():
-			t.Fatalf("the service on %s was not ready within %s: %v", address, startLimit, err)
+			return fmt.Errorf("nobody serves on %s within %s: %w", address, startLimit, err)
 		case <-time.After(20 * time.Millisecond): // asked as a supervisor asks
 		}
 	}
