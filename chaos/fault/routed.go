@@ -88,7 +88,7 @@ func (a reply) String() string {
 	if a.err != nil {
 		return fmt.Sprintf("%v after %s", a.err, round(a.took))
 	}
-	return strings.TrimSpace(fmt.Sprintf("status %s %s", a.status, a.text)) + fmt.Sprintf(" after %s", round(a.took))
+	return strings.TrimSpace(fmt.Sprintf("status %s %.80s", a.status, strings.Join(strings.Fields(a.text), " "))) + fmt.Sprintf(" after %s", round(a.took))
 }
 
 const (

@@ -86,6 +86,7 @@ func (s suite) powers(t *testing.T, only ...string) {
 		{"Partition", partition},
 		{"Reset", reset},
 		{"KindsOfRules", kindsOfRules},
+		{"Requests", requests},
 		{"RuleIsReplaced", ruleIsReplaced},
 		{"RulesLive", rulesLive},
 		{"RolesAreApart", rolesAreApart},

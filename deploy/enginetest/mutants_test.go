@@ -37,6 +37,8 @@ var mutants = []struct {
 	{"shapes-every-link", "Powers/Latency"},
 	{"shapes-on-paper", "Powers/KindsOfRules"},
 	{"never-unshapes", "Powers/Reset"},
+	{"reads-no-requests", "Powers/Requests"},
+	{"tells-nothing", "Powers/Requests"},
 	{"takes-any-rule", "Powers/RuleIsReplaced"},
 	{"opens-every-store-as-owner", "Powers/RolesAreApart"},
 	{"stays-up", "Life/DownLeavesNothing"},
@@ -88,6 +90,9 @@ func (m *mutant) Up(ctx context.Context, p deploy.Plan) (deploy.System, error) {
 	if m.kind == "never-gives-up" {
 		ctx = context.WithoutCancel(ctx)
 	}
+	if m.kind == "reads-no-requests" {
+		p.Aware = nil
+	}
 	s, err := m.Engine.Up(ctx, p)
 	if err != nil {
 		return nil, err
@@ -121,6 +126,7 @@ type all interface {
 	deploy.Holder
 	deploy.Shaper
 	deploy.Databaser
+	deploy.Teller
 }
 
 // wrong is a mutant's system.
@@ -144,6 +150,13 @@ func (w *wrong) Kill(ctx context.Context, instance string) error {
 		return nil
 	}
 	return w.all.Kill(ctx, instance)
+}
+
+func (w *wrong) Touched(ctx context.Context, rule string) (deploy.Touched, error) {
+	if w.kind == "tells-nothing" {
+		return deploy.Touched{}, nil
+	}
+	return w.all.Touched(ctx, rule)
 }
 
 // exhausting is a mutant that says that it can exhaust what it has not got the

@@ -66,6 +66,7 @@ func Plan(t *testing.T) deploy.Plan {
 		Bedlam:   program,
 		Scratch:  filepath.Join(dir, "scratch"),
 		Logs:     filepath.Join(dir, "logs"),
+		Aware:    aware,
 	}
 	for path, mode := range map[string]os.FileMode{dir: 0o755, p.Scratch: 0o755, p.Logs: 0o755} {
 		if err := os.MkdirAll(path, mode); err != nil {

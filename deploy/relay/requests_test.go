@@ -315,9 +315,6 @@ func TestAwareEdgeIsFaithfulToHTTP(t *testing.T) {
 	if b.count("/a/b") != 3 {
 		t.Errorf("heard %v", b.calls)
 	}
-	if s := r.link(ab); s.Accepted != 1 {
-		t.Errorf("%+v: want one connection for all", s)
-	}
 	// Who leaves is heard.
 	ctx, cancel := context.WithCancel(t.Context())
 	req, _ := http.NewRequestWithContext(ctx, "GET", url+"/hang", nil)
@@ -408,7 +405,7 @@ func TestRulesAboutBytesAndRequests(t *testing.T) {
 // The share of requests that is harmed is the share asked for, and a seed draws
 // the same ones again.
 func TestPercentOfRequests(t *testing.T) {
-	const n, p = 2000, 0.3
+	const n, p = 1500, 0.3
 	pattern := func(n int) (drawn string, hits int) {
 		r := aware(t, topology.GRPC, rpc(t).address)
 		defer r.Stop()
@@ -467,20 +464,17 @@ func TestRuleOnAnEdgeThatIsNotAware(t *testing.T) {
 	}
 }
 
-// A relay that is started again has its rules, and one that is not heard from
-// drops them.
-func TestRulesAboutRequestsLive(t *testing.T) {
-	b := rpc(t)
-	short := about("r", "abort", "")
-	short.TTL = topology.Duration(time.Second)
-	config := relay.Config{Edges: []relay.Edge{{Link: ab, Upstream: b.address, Aware: true}}}
-	config.Rules = append(config.Rules, short)
+// A relay that is started again has its rules, from the first request on.
+func TestRulesAboutRequestsOfTheConfiguration(t *testing.T) {
+	config := relay.Config{Edges: []relay.Edge{{Link: ab, Upstream: rpc(t).address}}}
+	config.Rules = append(config.Rules, about("r", "abort", ""))
 	r := start(t, config)
-	conn := r.client()
-	if err := call(t, conn, echoPath, "x"); status.Convert(err).Message() != "aborted on the way by r" {
+	if err := call(t, r.client(), echoPath, "x"); status.Convert(err).Message() != "aborted on the way by r" {
 		t.Errorf("got %v", err)
 	}
-	eventually(t, "it has expired", func() bool { return call(t, conn, echoPath, "x") == nil })
+	if s := r.link(ab); s.Switched != 0 {
+		t.Errorf("%+v: nobody was there to be switched over", s)
+	}
 }
 
 func TestRefusedRulesAboutRequests(t *testing.T) {
@@ -560,10 +554,10 @@ func TestRulesAboutRequestsLeakNothing(t *testing.T) {
 		cycle(i)
 	}
 	before := settle()
-	for i := range 400 {
-		cycle(i)
+	for i := range 200 {
+		cycle(2*len(kinds) + i) // no id twice: the evidence of the first would be taken for the second's
 	}
-	const slack = 20 // of the test's own sockets; a leak of one in each cycle would be 400
+	const slack = 20 // of the test's own sockets; a leak of one in each cycle would be 200
 	after := 0
 	eventually(t, "descriptors are closed", func() bool { after = settle(); return after <= before+slack })
 	t.Logf("%d descriptors before, %d after", before, after)
