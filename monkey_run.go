@@ -173,7 +173,13 @@ func (r *monkeyRun) play(ctx context.Context, s *session, journal *runner.Journa
 	}
 	defer func() { err = errors.Join(err, diary.close(ctx)) }()
 	config.Hand = hand{&runner.Life{System: s.system, Journal: journal, Build: fault.Build, Supported: fault.Supported}}
-	config.Check, config.Record, config.Lease = fault.Check, recording.Write, s.leased
+	config.Record, config.Lease = recording.Write, s.leased
+	config.Check = func(spec chaos.Spec) error {
+		if err := fault.Check(spec); err != nil {
+			return err
+		}
+		return fault.Supported(chaos.Resolved{Action: spec.Action}, s.system)
+	}
 	config.Observe = func(e monkey.Event) {
 		diary.write(e)
 		if r.Tell != nil {
