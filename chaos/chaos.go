@@ -42,6 +42,14 @@ type Witnessed interface {
 	Met(s collector.Span) bool
 }
 
+// A Passing fault may be over without being lifted, as a crash is whose victim
+// is started again at once: what the lift finds is the system's own doing, and
+// its recovery begins with the harm.
+type Passing interface {
+	// Passes reports whether this one is.
+	Passes() bool
+}
+
 // A Mode says how many of the selected instances are harmed.
 type Mode string
 

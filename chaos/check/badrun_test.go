@@ -51,6 +51,15 @@ func (w *world) limit(experiment string, ls ...chaos.Limit) {
 	}
 }
 
+// passing makes an experiment's fault one that passes by itself.
+func (w *world) passing(experiment string) {
+	for i, e := range w.schedule.Experiments {
+		if e.Name == experiment {
+			w.schedule.Experiments[i].Faults[0].Args = nil
+		}
+	}
+}
+
 // hang makes an attempt on payment->bank that outlives its timeout by far,
 // and with it signs of what the caller did meanwhile.
 func (w *world) hang(begun float64, signs ...float64) {
@@ -92,9 +101,21 @@ var badMeasures = []bad{
 	{"an edge that is asked too often", func(t *testing.T, w *world) {
 		w.limit(bankCut, chaos.Limit{Metric: "amplification", Phase: "fault", Edge: "payment->bank", Min: 1, Max: 1.5})
 	}, "hypothesis", "payment->bank", bankCut, chaos.Fail},
+	{"an edge that is asked too often, and often not at all", func(t *testing.T, w *world) {
+		w.limit(bankCut, chaos.Limit{Metric: "amplification", Phase: "fault", Edge: "payment->bank", Min: 1, Max: 1.5})
+		for i := range 300 { // calls that an open breaker ends before they leave
+			sp := w.span(w.id(), "payment", "bank", firstBegun+1+float64(i)/100, 0.001, 1, "UNAVAILABLE")
+			sp.PeerInstance, sp.Attrs = "", map[string]string{"call.breaker": "open"}
+		}
+	}, "hypothesis", "payment->bank", bankCut, chaos.Fail},
 	{"no recovery in time", func(t *testing.T, w *world) {
 		w.limit(recommendDown, chaos.Limit{Metric: "recovery", Max: 1})
 		w.each(secondBegun+7, secondBegun+10, failed)
+	}, "hypothesis", "", recommendDown, chaos.Fail},
+	{"a crash that the shop gets over late, and before its lift", func(t *testing.T, w *world) {
+		w.limit(recommendDown, chaos.Limit{Metric: "recovery", Max: 5})
+		w.passing(recommendDown)
+		w.each(secondBegun+injectedAfter, secondBegun+liftingAfter-0.5, failed)
 	}, "hypothesis", "", recommendDown, chaos.Fail},
 	{"no recovery at all, though no limit asks for one", func(t *testing.T, w *world) {
 		w.limit(recommendDown, chaos.Limit{Metric: "goodput", Phase: "fault", Min: 0.9, Max: 1})

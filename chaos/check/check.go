@@ -106,7 +106,6 @@ func judgeExperiment(v *view) chaos.ExperimentResult {
 	v.injection = injection(v)
 	e := chaos.ExperimentResult{Name: v.Name, Title: v.spec.Title, Baseline: v.baseline, Fault: v.fault, After: v.after,
 		Injection: v.injection, Recovery: recovery(v), Rows: rows(v), Hops: hops(v), Findings: []chaos.Finding{}}
-	v.hops = e.Hops
 	// A late generator is not among these: each limit asks about its own phase.
 	sound := v.m.sound && v.ended && v.injection.Status == "proven"
 	for _, c := range experimentChecks {

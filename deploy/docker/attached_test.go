@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 // TestAttached breaks somebody else's containers in every way, and finds them
@@ -238,4 +240,28 @@ func TestReadyRefuses(t *testing.T) {
 	refused("another run of Bedlam is breaking it")
 	w.must(s.Down(w.ctx))
 	w.must(NewAttached(w.file).Ready(w.ctx))
+}
+
+// TestAttachIsClosed lets go of what is attached to without taking it down: no
+// connection to the daemon stays, which the lab finds out.
+func TestAttachIsClosed(t *testing.T) {
+	w := newTown(t)
+	ids := w.both()
+	f := supervise.Files{Scratch: t.TempDir()}
+	w.must(f.Make(supervise.Description{Schema: schema, Run: w.run, Topology: w.file.System,
+		Layout: supervise.Layout{Own: map[string]string{"front-1": w.file.Addresses["front-1"]}}}))
+	for _, a := range []struct {
+		engine  deploy.Engine
+		scratch string
+	}{{NewAttached(w.file), w.scratch(ids)}, {New(), f.Scratch}} {
+		s, err := a.engine.Attach(w.ctx, a.scratch)
+		w.must(err)
+		look, err := deploy.Power[deploy.Inspector](s)
+		w.must(err)
+		_, err = look.Inspect(w.ctx, "front-1")
+		w.must(err)
+		c, err := deploy.Power[io.Closer](s)
+		w.must(err)
+		w.must(c.Close())
+	}
 }

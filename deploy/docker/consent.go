@@ -120,8 +120,10 @@ func besides(with map[string]string) string {
 }
 
 // claims say that containers are being broken by this process and no other: two
-// runs would be each other's faults. The kernel gives each to one process of
-// this machine, whichever user's, and takes it back however that process ends.
+// runs would be each other's faults. The kernel gives each to one process,
+// whichever user's, and takes it back however that process ends. It does so
+// within one network namespace: a Bedlam in a container of its own, which has got
+// the daemon's socket but not this machine's network, is not seen by others.
 type claims []net.Listener
 
 func claim(found map[string]view) (claims, error) {

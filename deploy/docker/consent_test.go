@@ -89,7 +89,7 @@ func (w *town) forged(t *testing.T, victim, id string) {
 		t.Errorf("the end of %s did not fail", id)
 	}
 	// Nor by the other engine.
-	if err := New(Options{}).Sweep(w.ctx, w.run, w.scratch(map[string]string{"front-1": id})); err == nil {
+	if err := New().Sweep(w.ctx, w.run, w.scratch(map[string]string{"front-1": id})); err == nil {
 		t.Errorf("the other engine swept the folder of %s", id)
 	}
 	now := w.look(victim)

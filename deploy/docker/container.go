@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 var (
@@ -127,10 +128,8 @@ func (d *daemon) remove(ctx context.Context, id string) error {
 	_, err := d.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	for errdefs.IsConflict(err) { // somebody else is removing it
 		if _, err = d.inspect(ctx, id); err == nil {
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("removing container: %w", context.Cause(ctx))
-			case <-time.After(glance):
+			if err := supervise.Sleep(ctx, glance); err != nil {
+				return fmt.Errorf("removing container: %w", err)
 			}
 			_, err = d.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		}

@@ -61,10 +61,7 @@ func (g *guests) end(ctx context.Context, instance string, sig func(view) string
 	if err != nil {
 		return gone(err)
 	}
-	if err := g.daemon.signal(ctx, v.ID, sig(v)); err != nil {
-		return gone(err)
-	}
-	return g.daemon.over(ctx, v)
+	return g.daemon.endLife(ctx, v, sig(v))
 }
 
 // Pause implements [deploy.Pauser].
@@ -249,10 +246,8 @@ func (d *daemon) over(ctx context.Context, seen view) error {
 		case !v.Running || !v.Started.Equal(seen.Started):
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for a container's end: %w", context.Cause(ctx))
-		case <-time.After(glance):
+		if err := supervise.Sleep(ctx, glance); err != nil {
+			return fmt.Errorf("waiting for a container's end: %w", err)
 		}
 	}
 }

@@ -91,6 +91,16 @@ func TestExhaustRefuses(t *testing.T) {
 	}
 }
 
+// The daemon may say that the command succeeded, which it never does by itself.
+func TestLivesSaysWhy(t *testing.T) {
+	for _, why := range []error{nil, errors.New("given up")} {
+		err := lives(why)
+		if err == nil || strings.Contains(err.Error(), "%!") || why != nil && !errors.Is(err, why) {
+			t.Errorf("of %v it says %v", why, err)
+		}
+	}
+}
+
 // Only a life on which exhaust has been at work waits for the daemon's word.
 func TestSettle(t *testing.T) {
 	l := newLab(t)

@@ -22,18 +22,28 @@ func (d *daemon) follow(ctx context.Context, id string, since time.Time, w io.Wr
 	if !since.IsZero() {
 		o.Since = stamp(since)
 	}
-	logs, err := d.api.ContainerLogs(ctx, id, o)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
+	if err := d.copyLogs(ctx, id, o, w); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("reading a container's output: %w", plain(err))
 	}
-	defer logs.Close()
-	if _, err := stdcopy.StdCopy(w, w, logs); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("reading a container's output: %w", err)
-	}
 	return nil
+}
+
+func (d *daemon) copyLogs(ctx context.Context, id string, o client.ContainerLogsOptions, w io.Writer) error {
+	v, err := d.inspect(ctx, id)
+	if err != nil {
+		return err
+	}
+	logs, err := d.api.ContainerLogs(ctx, id, o)
+	if err != nil {
+		return err
+	}
+	defer logs.Close()
+	if v.Terminal { // as it is; else in frames that say which output it is of
+		_, err = io.Copy(w, logs)
+	} else {
+		_, err = stdcopy.StdCopy(w, w, logs)
+	}
+	return err
 }
 
 // stamp is a time as the daemon reads it.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 const (
@@ -67,10 +68,8 @@ func (d *daemon) empty(ctx context.Context, run string, looks int) error {
 			if empty++; empty == looks {
 				return nil
 			}
-			select {
-			case <-ctx.Done():
-				return fail(context.Cause(ctx))
-			case <-time.After(quiet):
+			if err := supervise.Sleep(ctx, quiet); err != nil {
+				return fail(err)
 			}
 			continue
 		}
@@ -78,10 +77,8 @@ func (d *daemon) empty(ctx context.Context, run string, looks int) error {
 		// What cannot be removed now can be in a moment: a container that is
 		// being started, a network that one is just leaving.
 		if last = d.clear(ctx, l); last != nil {
-			select {
-			case <-ctx.Done():
-				return fail(errors.Join(context.Cause(ctx), last))
-			case <-time.After(glance):
+			if err := supervise.Sleep(ctx, glance); err != nil {
+				return fail(errors.Join(err, last))
 			}
 		}
 	}
@@ -102,8 +99,9 @@ func (l leftovers) onlyNetworks() bool {
 // daemon refuses to remove them all the same. It counts what stands in a
 // network apart from the things themselves, and a count that has gone wrong is
 // put right by nothing but the daemon's own restart (moby issue 42119; seen
-// with 20.10). Whatever else is tried, the network would stand in the way of
-// every run after this one.
+// with 20.10). A sweep that failed over it would fail again at the start of every
+// run until then, for the sake of a network in which nothing is; retireNetworks
+// removes it when that can be done.
 func (d *daemon) deserted(ctx context.Context, networks []string) bool {
 	for _, id := range networks {
 		n, err := d.api.NetworkInspect(ctx, id, client.NetworkInspectOptions{})

@@ -176,7 +176,7 @@ func TestNothingOfOursStays(t *testing.T) {
 	needDaemon(t)
 	others := goleak.IgnoreCurrent()
 	p := enginetest.Small(t)
-	s, err := docker.New(docker.Options{}).Up(within(t), p)
+	s, err := docker.New().Up(within(t), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestNothingOfOursStays(t *testing.T) {
 // to sweep.
 func TestNoDaemon(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix://"+t.TempDir()+"/nobody.sock")
-	e := docker.New(docker.Options{})
+	e := docker.New()
 	if err := e.Check(within(t)); err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "nobody.sock") {
 		t.Errorf("got %v, want a line that names the socket", err)
 	}
