@@ -35,9 +35,13 @@ func (r *monkeyRun) do(ctx context.Context) (MonkeyOutcome, error) {
 	if err := able(ctx, r.base.Engine); err != nil {
 		return MonkeyOutcome{}, err
 	}
-	heal := func() error { return Heal(ctx, func(text string) { r.base.Observe(Status{Step: text}) }) }
+	// Before anything is made; and what an earlier run has paused is not the doing
+	// of a system's owner.
+	if err := healFor(ctx, r.base, r.base.Engine); err != nil {
+		return MonkeyOutcome{}, err
+	}
 	if r.base.System != "" {
-		if err := errors.Join(heal(), r.base.ready(ctx)); err != nil {
+		if err := r.base.ready(ctx); err != nil {
 			return MonkeyOutcome{}, err
 		}
 	}
@@ -47,9 +51,6 @@ func (r *monkeyRun) do(ctx context.Context) (MonkeyOutcome, error) {
 	began := time.Now()
 	var err error
 	if r.folder, err = runFolder(r.Out, began, "monkey"); err != nil {
-		return MonkeyOutcome{}, errors.Join(err, r.hangUp())
-	}
-	if err := heal(); err != nil {
 		return MonkeyOutcome{}, errors.Join(err, r.hangUp())
 	}
 	r.plan = chaos.Plan{Schema: planSchema, Run: runID(began), Seed: r.base.Seed, Suite: "monkey", Engine: r.base.Engine, System: r.base.System, Lacks: r.base.lacks(),
@@ -200,10 +201,14 @@ func (r *monkeyRun) play(ctx context.Context, s *session, journal *runner.Journa
 		ctx, cancel = context.WithTimeout(ctx, r.For)
 		defer cancel()
 	}
-	if err := r.m.Run(ctx); err != nil {
-		return errors.Join(err, journal.Write(chaos.Entry{Kind: chaos.Aborted, Detail: err.Error()}))
+	runErr := r.m.Run(ctx)
+	if lost := s.leased(); lost != nil {
+		if runErr == nil { // it came to its end before it noticed
+			runErr = lost
+		}
+		return errors.Join(runErr, journal.Write(chaos.Entry{Kind: chaos.LeaseLost, Detail: lost.Error()}))
 	}
-	return nil
+	return runErr
 }
 
 // goodputOver is the stretch over which the metrics' goodput is taken: about a
