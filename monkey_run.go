@@ -35,6 +35,8 @@ func (r *monkeyRun) do(ctx context.Context) (MonkeyOutcome, error) {
 	if err := r.base.able(ctx); err != nil {
 		return MonkeyOutcome{}, err
 	}
+	// Before anything is made; and what an earlier run has paused is not the doing
+	// of a system's owner.
 	if err := healFor(ctx, r.base, r.base.Engine); err != nil {
 		return MonkeyOutcome{}, err
 	}
@@ -172,7 +174,13 @@ func (r *monkeyRun) play(ctx context.Context, s *session, journal *runner.Journa
 	}
 	defer func() { err = errors.Join(err, diary.close(ctx)) }()
 	config.Hand = hand{&runner.Life{System: s.system, Journal: journal, Build: fault.Build, Supported: fault.Supported}}
-	config.Check, config.Record, config.Lease = fault.Check, recording.Write, s.leased
+	config.Record, config.Lease = recording.Write, s.leased
+	config.Check = func(spec chaos.Spec) error {
+		if err := fault.Check(spec); err != nil {
+			return err
+		}
+		return fault.Supported(chaos.Resolved{Action: spec.Action}, s.system)
+	}
 	config.Observe = func(e monkey.Event) {
 		diary.write(e)
 		if r.Tell != nil {
@@ -193,10 +201,14 @@ func (r *monkeyRun) play(ctx context.Context, s *session, journal *runner.Journa
 		ctx, cancel = context.WithTimeout(ctx, r.For)
 		defer cancel()
 	}
-	if err := r.m.Run(ctx); err != nil {
-		return errors.Join(err, journal.Write(chaos.Entry{Kind: chaos.Aborted, Detail: err.Error()}))
+	runErr := r.m.Run(ctx)
+	if lost := s.leased(); lost != nil {
+		if runErr == nil { // it came to its end before it noticed
+			runErr = lost
+		}
+		return errors.Join(runErr, journal.Write(chaos.Entry{Kind: chaos.LeaseLost, Detail: lost.Error()}))
 	}
-	return nil
+	return runErr
 }
 
 // goodputOver is the stretch over which the metrics' goodput is taken: about a

@@ -154,12 +154,12 @@ func codeOf(err error) int {
 	switch {
 	case errors.As(err, &s):
 		return s.code
-	case errors.As(err, &unfit{}):
-		return http.StatusUnprocessableEntity
 	case errors.As(err, &refused{}), errors.Is(err, ErrHalted), errors.Is(err, ErrEnded):
 		return http.StatusConflict
 	case errors.Is(err, errors.ErrUnsupported):
 		return http.StatusNotImplemented
+	case errors.As(err, &unfit{}):
+		return http.StatusUnprocessableEntity
 	}
 	return http.StatusInternalServerError
 }

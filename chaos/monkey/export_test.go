@@ -1,6 +1,10 @@
 package monkey
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Registry is what /metrics shows.
 func (m *Monkey) Registry() *prometheus.Registry { return m.metrics.registry }
@@ -12,3 +16,9 @@ func Routes() (all []string) {
 	}
 	return all
 }
+
+// Holds reports whether t lies in the window.
+func (w Window) Holds(t time.Time) bool { return w.holds(t) }
+
+// Next is when that may change.
+func (w Window) Next(t time.Time) time.Time { return w.next(t) }

@@ -40,7 +40,7 @@ type Config struct {
 	Origin Origin
 	Hand   Hand
 	// Check says what is wrong with a fault that is asked for, before anybody
-	// is chosen.
+	// is chosen: also, with [errors.ErrUnsupported], that it cannot be done.
 	Check func(chaos.Spec) error
 	// Record is told of every fault before it is injected; one that cannot be
 	// recorded is left out. May be nil.

@@ -358,15 +358,6 @@ func TestTheBuiltInFaultsAreWhole(t *testing.T) {
 	}
 }
 
-func TestWindows(t *testing.T) {
-	for _, text := range []string{"", "x", "9-17", "09:00", "09:00-09:00", "25:00-26:00", "09:60-10:00", "24:00-01:00", "Mun 09:00-17:00", "Mon-Fri", "09:00-17:00 Nowhere/Land",
-		"09:00-17:00 UTC x", "+9:00-17:00", "2026-12-24T12:00:00Z/", "2026-12-27T12:00:00Z/2026-12-24T12:00:00Z", "09:00-17:00 ../../etc/passwd"} {
-		if w, err := monkey.ParseWindow(text); err == nil {
-			t.Errorf("%q is taken for %v", text, w)
-		}
-	}
-}
-
 func FuzzWindow(f *testing.F) {
 	for _, s := range []string{"09:00-17:00", "Mon-Fri 22:00-06:00 Europe/Berlin", "2026-12-24T12:00:00Z/2026-12-27T00:00:00Z", "Sat 00:00-24:00 UTC"} {
 		f.Add(s)

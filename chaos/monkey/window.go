@@ -138,8 +138,8 @@ func (w *Window) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// each calls do for every time that the window opens, from the day before t to
-// the week after it, until do returns false. The wall clock of the zone
+// each calls do for every time that the window opens, from two days before t to
+// the week after it and in that order, until do returns false. The wall clock of the zone
 // decides: where an hour is skipped or comes twice, the window is as much
 // shorter or longer.
 func (w Window) each(t time.Time, do func(begin, end time.Time) bool) {
@@ -149,10 +149,12 @@ func (w Window) each(t time.Time, do func(begin, end time.Time) bool) {
 	}
 	local := t.In(w.zone)
 	for day := -2; day <= 8; day++ {
+		if !w.days[(int(local.Weekday())+day+14)%7] {
+			continue
+		}
 		begin := time.Date(local.Year(), local.Month(), local.Day()+day, 0, w.from, 0, 0, w.zone)
 		end := time.Date(local.Year(), local.Month(), local.Day()+day, 0, w.to, 0, 0, w.zone)
-		weekday := time.Date(local.Year(), local.Month(), local.Day()+day, 12, 0, 0, 0, w.zone).Weekday()
-		if w.days[weekday] && begin.Before(end) && !do(begin, end) {
+		if begin.Before(end) && !do(begin, end) {
 			return
 		}
 	}
@@ -162,7 +164,7 @@ func (w Window) each(t time.Time, do func(begin, end time.Time) bool) {
 func (w Window) holds(t time.Time) (in bool) {
 	w.each(t, func(begin, end time.Time) bool {
 		in = !t.Before(begin) && t.Before(end)
-		return !in
+		return !in && !begin.After(t)
 	})
 	return in
 }
@@ -176,7 +178,7 @@ func (w Window) next(t time.Time) (first time.Time) {
 				first = at
 			}
 		}
-		return true
+		return first.IsZero() || begin.Before(first)
 	})
 	return first
 }

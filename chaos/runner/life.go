@@ -156,9 +156,6 @@ func (f *Harm) Proof() (saw string, err error) {
 	return f.proof.saw, f.proof.unproven
 }
 
-// Hurry ends the probe's patience: somebody waits for the lift.
-func (f *Harm) Hurry() { f.hurry() }
-
 // Lift lifts a fault until a read-back shows that it is gone. It tells lifted
 // of the moment at which the system first said that the fault is lifted, before
 // that is proven. The error wraps [ErrNotLifted], or is of the journal, which
