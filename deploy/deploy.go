@@ -167,6 +167,10 @@ type Rule struct {
 	// documentation lists the kinds and the arguments of each.
 	Kind string          `json:"kind"`
 	Args json.RawMessage `json:"args,omitempty"`
+	// Toxicity is the share of connections that meet the rule, above 0 and up
+	// to 1; 0 is absent, which is 1. It is drawn once for each connection of a
+	// link, live or new, from Seed.
+	Toxicity float64 `json:"toxicity,omitempty"`
 	// TTL bounds the rule's life: a relay that hears nothing for so long
 	// drops it by itself. At least 1 s.
 	TTL  topology.Duration `json:"ttl"`

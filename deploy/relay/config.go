@@ -119,6 +119,8 @@ func decodeRule(r *deploy.Rule) (harm, error) {
 		return nil, refuse("rule %q names more than %d links", r.ID, mostLinks)
 	case r.TTL.D() < leastTTL:
 		return nil, refuse("rule %q has a TTL of %v, want at least %v", r.ID, r.TTL, leastTTL)
+	case !(r.Toxicity >= 0 && r.Toxicity <= 1):
+		return nil, refuse("rule %q has a toxicity of %v, want above 0 and at most 1, or none", r.ID, r.Toxicity)
 	}
 	seen := make(map[topology.Link]bool, len(r.Links))
 	for _, l := range r.Links {

@@ -63,6 +63,9 @@
 //   - A narrow link is one line for each direction, which all connections of
 //     the link share in turns, a piece at a time. Payload is what it counts:
 //     the headers of a real one, some 3 to 5 %, are not there.
+//   - A rule with a toxicity below 1 is met by that share of the connections,
+//     whatever its kind: each of them once and for all, from its first byte or
+//     from when the rule came, and the rest as if there were no rule.
 //   - Bytes that the kernel has taken are on the wire: a rule does not call them
 //     back. If a peer does not read, a splice may hold up to 1 MiB (its pipe)
 //     that it delivers, when the peer reads again, before the rule's turn.

@@ -11,7 +11,8 @@ import (
 
 // draws returns the random stream of one rule in one direction of one
 // connection: the same for the same seed, link, ordinal and direction, and
-// unrelated to every other. ordinal counts the link's connections from 1.
+// unrelated to every other. ordinal counts the link's connections from 1. What
+// is not drawn for a direction has a word of its own in the place of one.
 func draws(seed uint64, l topology.Link, ordinal uint64, d deploy.Direction) *rand.Rand {
 	h := fnv.New64a()
 	h.Write([]byte(l.From))

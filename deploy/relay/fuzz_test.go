@@ -46,6 +46,7 @@ func FuzzRule(f *testing.F) {
 		`"kind":"bandwidth","args":{"rate":"1.5mbit"}`,
 		`"kind":"blackhole"`,
 		`"kind":"slow_close","args":{"delay":"3s"}`,
+		`"kind":"partition","toxicity":0.5`,
 	} {
 		f.Add([]byte(`{"id":"r","links":[{"from":"a","to":"b"}],"direction":"both","ttl":"5s","seed":1,` + args + `}`))
 	}

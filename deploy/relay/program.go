@@ -18,7 +18,15 @@ type program struct {
 // same reports whether p and q do the same, so that one may go on as the other.
 func (p *program) same(q *program) bool {
 	return p.rule.Kind == q.rule.Kind && p.rule.Direction == q.rule.Direction &&
-		p.rule.Seed == q.rule.Seed && string(p.rule.Args) == string(q.rule.Args)
+		p.rule.Seed == q.rule.Seed && share(p.rule) == share(q.rule) && string(p.rule.Args) == string(q.rule.Args)
+}
+
+// share is how many of the connections meet a rule, from 0 to 1.
+func share(r deploy.Rule) float64 {
+	if r.Toxicity == 0 {
+		return 1
+	}
+	return r.Toxicity
 }
 
 // A posting is a program at work on one edge, and the evidence of its work.
@@ -48,6 +56,11 @@ type meeting struct {
 
 // meet lets the program decide what it does to the connection of that number.
 func (p *posting) meet(ordinal uint64) *meeting {
+	// A stream of its own: the harm draws the same whatever the share, and who
+	// meets a rule meets each of a larger share too.
+	if part := share(p.rule); part < 1 && draws(p.rule.Seed, p.link, ordinal, "toxicity").Float64() >= part {
+		return &meeting{posting: p}
+	}
 	e := p.harm.meet(func(d deploy.Direction) *rand.Rand {
 		return draws(p.rule.Seed, p.link, ordinal, d)
 	})

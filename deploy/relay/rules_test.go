@@ -37,6 +37,8 @@ func TestRefusals(t *testing.T) {
 		{"direction", func(r *deploy.Rule) { r.Direction = "up" }, "direction"},
 		{"no ttl", func(r *deploy.Rule) { r.TTL = 0 }, "TTL"},
 		{"short ttl", func(r *deploy.Rule) { r.TTL = topology.Duration(time.Second - 1) }, "TTL"},
+		{"toxicity 2", func(r *deploy.Rule) { r.Toxicity = 2 }, "toxicity"},
+		{"negative toxicity", func(r *deploy.Rule) { r.Toxicity = -0.5 }, "toxicity"},
 		{"unknown argument", func(r *deploy.Rule) { r.Args = json.RawMessage(`{"latency":"1ms","delay":"1ms"}`) }, "delay"},
 		{"no argument", func(r *deploy.Rule) { r.Args = nil }, "nothing"},
 		{"negative latency", func(r *deploy.Rule) { r.Args = json.RawMessage(`{"latency":"-1ms"}`) }, "latency"},
@@ -93,6 +95,29 @@ func TestRulesAreReadBack(t *testing.T) {
 	r.unshape("suite/two?&")
 	if live, err := r.Rules(t.Context()); err != nil || len(live) != 0 {
 		t.Errorf("left %+v, %v", live, err)
+	}
+}
+
+// A rule with a toxicity harms its share of connections, and these wholly.
+func TestToxicityOnTheWire(t *testing.T) {
+	r := between(t, serve(t, func(c *net.TCPConn) { io.WriteString(c, "x") }))
+	half := rule("r", "reset", "both", "")
+	half.Toxicity = 0.5
+	r.shape(half)
+	if live, err := r.Rules(t.Context()); err != nil || len(live) != 1 || live[0].Toxicity != 0.5 {
+		t.Errorf("read back %+v, %v", live, err)
+	}
+	const n = 64
+	address := r.link(ab).Listen
+	var broken int64
+	for range n {
+		if first(address) != nil {
+			broken++
+		}
+	}
+	// The seed decides: that it is neither none nor all does not change.
+	if e := r.evidence(ab, "r"); broken == 0 || broken == n || e.Connections != broken {
+		t.Errorf("%d of %d connections were broken, evidence %+v", broken, n, e)
 	}
 }
 
