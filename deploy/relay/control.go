@@ -77,8 +77,7 @@ func (c *control) unshape(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "which rule? want ?id=", http.StatusBadRequest)
 		return
 	}
-	c.network.unshape(id)
-	done(w, nil)
+	done(w, c.network.unshape(id))
 }
 
 // An upstreamState says whether an instance is up.

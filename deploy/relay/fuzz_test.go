@@ -47,6 +47,9 @@ func FuzzRule(f *testing.F) {
 		`"kind":"blackhole"`,
 		`"kind":"slow_close","args":{"delay":"3s"}`,
 		`"kind":"partition","toxicity":0.5`,
+		`"kind":"timeout","args":{"timeout":"3s"}`,
+		`"kind":"reset_peer","args":{"timeout":"3s"},"established":true`,
+		`"kind":"refuse"`,
 	} {
 		f.Add([]byte(`{"id":"r","links":[{"from":"a","to":"b"}],"direction":"both","ttl":"5s","seed":1,` + args + `}`))
 	}
@@ -89,7 +92,8 @@ func FuzzRule(f *testing.F) {
 		for _, c := range way.out {
 			got = append(got, c.data...)
 		}
-		if !bytes.Equal(got, sent) {
+		// A connection that ends with the rule needs nothing of it any more.
+		if !m.breaks && !bytes.Equal(got, sent) {
 			t.Errorf("%s: %v came out of %v", data, got, sent)
 		}
 	})

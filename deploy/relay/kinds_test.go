@@ -26,7 +26,7 @@ func TestKinds(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"bandwidth", "blackhole", "latency", "partition", "reset", "slow_close"} {
+	for _, want := range []string{"bandwidth", "blackhole", "latency", "partition", "refuse", "reset", "reset_peer", "slow_close", "timeout"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("kind %s is missing from %v", want, names)
 		}

@@ -18,7 +18,7 @@ type program struct {
 // same reports whether p and q do the same, so that one may go on as the other.
 func (p *program) same(q *program) bool {
 	return p.rule.Kind == q.rule.Kind && p.rule.Direction == q.rule.Direction &&
-		p.rule.Seed == q.rule.Seed && share(p.rule) == share(q.rule) && string(p.rule.Args) == string(q.rule.Args)
+		p.rule.Seed == q.rule.Seed && share(p.rule) == share(q.rule) && p.rule.Established == q.rule.Established && string(p.rule.Args) == string(q.rule.Args)
 }
 
 // share is how many of the connections meet a rule, from 0 to 1.
@@ -51,6 +51,7 @@ type meeting struct {
 	to, from *stage // nil where it does nothing
 	reset    bool
 	breaks   bool
+	fuse     *fuse       // nil: the rule does not end the connection by itself
 	seen     atomic.Bool // it has touched the connection
 }
 
@@ -66,10 +67,13 @@ func (p *posting) meet(ordinal uint64) *meeting {
 	})
 	m := &meeting{posting: p, breaks: e.breaks}
 	if e.to != nil && p.rule.Direction != deploy.From {
-		m.to = &stage{shaper: e.to, touch: m.touch}
+		m.to = &stage{shaper: e.to, touch: m.touch, spares: p.rule.Established}
 	}
 	if e.from != nil && p.rule.Direction != deploy.To {
-		m.from = &stage{shaper: e.from, touch: m.touch}
+		m.from = &stage{shaper: e.from, touch: m.touch, spares: p.rule.Established}
+	}
+	if e.expires != nil {
+		m.fuse = &fuse{expiry: *e.expires}
 	}
 	if e.reset {
 		m.reset = true
@@ -83,6 +87,9 @@ func (m *meeting) touch(c chunk) {
 	m.posting.chunks.Add(1)
 	m.posting.bytes.Add(int64(len(c.data)))
 	m.touched()
+	if m.fuse != nil {
+		m.fuse.touch()
+	}
 }
 
 func (m *meeting) touched() {
