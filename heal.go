@@ -7,7 +7,6 @@ import (
 	"io"
 	"path/filepath"
 
-	"github.com/bedlamlab/bedlam/chaos/fault"
 	"github.com/bedlamlab/bedlam/chaos/runner"
 	"github.com/bedlamlab/bedlam/deploy/guard"
 )
@@ -52,7 +51,7 @@ func healRun(ctx context.Context, run guard.Run) error {
 	// and needs none: the sweep ends it with its faults.
 	var liftErr error
 	if s, err := e.Attach(ctx, run.Scratch); err == nil && run.Folder != "" {
-		liftErr = runner.Heal(ctx, filepath.Join(run.Folder, journalFile), s, fault.Build)
+		liftErr = runner.Heal(ctx, filepath.Join(run.Folder, journalFile), s, rebuild)
 	}
 	if run.Hanging {
 		return liftErr
