@@ -86,6 +86,23 @@ func TestTheLineKeepsItsRate(t *testing.T) {
 	})
 }
 
+// The same at the rates that experiments ask for, from one connection that
+// wakes in time to many that wake late.
+func TestUsualRates(t *testing.T) {
+	for _, rate := range []deploy.Rate{100_000, 300_000, 1_000_000, 3_000_000, 10_000_000} {
+		for flows, late := range map[int]time.Duration{1: 0, 3: 2 * time.Millisecond, 32: lateness / 2} {
+			var sum int
+			const end = 2 * time.Second
+			for _, d := range simulate(&line{rate: rate}, flows, readSize, func() time.Duration { return late }, end) {
+				sum += d.bytes
+			}
+			if ratio := float64(sum) / float64(rate) / end.Seconds(); ratio < 0.97 || ratio > 1.03 {
+				t.Errorf("%d connections carried %.4f of %v", flows, ratio, rate)
+			}
+		}
+	}
+}
+
 // Connections that always have bytes waiting carry the same within a few pieces.
 func TestConnectionsShareTheLine(t *testing.T) {
 	const flows = 5

@@ -20,6 +20,7 @@ const (
 	opening      // the connection is being set up: SYN one way, SYN-ACK the other
 	ending       // the sender has no more to say: FIN
 	broken       // the sender is gone: RST
+	closing      // the connection is over for both sides, after what stands before it
 )
 
 // never is when a withheld chunk may go on. Any time that no run reaches will do.

@@ -96,5 +96,5 @@
 // A kind is one file: a [harm] that decodes its arguments and meets connections,
 // a [shaper] for each direction it changes, and one call of register. What the
 // connections of a link have in common, a [shared] harm keeps; a [pacer] lets
-// their chunks take turns. The engine never asks which kind it holds.
+// their chunks take turns, and a [cutter] takes them apart. The engine never asks which kind it holds.
 package relay

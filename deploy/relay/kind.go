@@ -20,7 +20,7 @@ type Kind struct {
 // An Arg describes one argument of a kind.
 type Arg struct {
 	Name    string
-	Type    string // duration, percent, probability, or the words it may be
+	Type    string // duration, percent, probability, rate, bytes, or the words it may be
 	Default string // empty: there is none
 	Doc     string
 }
@@ -88,6 +88,15 @@ type pacer interface {
 	shaper
 	// pace returns when c, whose time has come at its at, may go on.
 	pace(c chunk, now time.Time) time.Time
+}
+
+// A cutter is a pacer that takes chunks apart when their time has come, and not
+// before: until then they wait whole.
+type cutter interface {
+	pacer
+	// cut returns how many bytes of c, at least one, go on now. The rest waits
+	// for a time of its own.
+	cut(c chunk, now time.Time) int
 }
 
 type registration struct {

@@ -26,7 +26,10 @@ func TestKinds(t *testing.T) {
 			}
 		}
 	}
-	for _, want := range []string{"bandwidth", "blackhole", "latency", "partition", "refuse", "reset", "reset_peer", "slow_close", "timeout"} {
+	for _, want := range []string{
+		"bandwidth", "blackhole", "corrupt", "dial_latency", "latency", "limit_data", "partition", "refuse", "reset", "reset_peer", "slicer", "slow_close",
+		"timeout",
+	} {
 		if !slices.Contains(names, want) {
 			t.Errorf("kind %s is missing from %v", want, names)
 		}

@@ -112,7 +112,7 @@ func TestNoByteIsLost(t *testing.T) {
 			allow(1)
 			id := rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "id")
 			r := rule(id, "latency", rapid.SampledFrom([]deploy.Direction{deploy.To, deploy.From, deploy.Both}).Draw(t, "direction"), "")
-			switch rapid.SampledFrom([]string{"latency", "jitter", "partition", "bandwidth", "slow_close", "none", "none", "stall", "rest"}).Draw(t, "change") {
+			switch rapid.SampledFrom([]string{"latency", "jitter", "partition", "bandwidth", "slow_close", "dial_latency", "slicer", "none", "none", "stall", "rest"}).Draw(t, "change") {
 			case "latency":
 				r.Args = []byte(`{"latency":"3ms"}`)
 			case "jitter":
@@ -123,6 +123,10 @@ func TestNoByteIsLost(t *testing.T) {
 				r.Kind, r.Args = "bandwidth", []byte(`{"rate":"50MB/s"}`)
 			case "slow_close":
 				r.Kind, r.Args = "slow_close", []byte(`{"delay":"5ms"}`)
+			case "dial_latency": // which no live connection notices
+				r.Kind, r.Direction, r.Args = "dial_latency", deploy.Both, []byte(`{"latency":"10m"}`)
+			case "slicer":
+				r.Kind, r.Args = "slicer", []byte(`{"average_size":2000,"size_variation":1999}`)
 			case "none":
 				r.Kind = ""
 			case "stall":

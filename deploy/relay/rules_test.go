@@ -64,6 +64,24 @@ func TestRefusals(t *testing.T) {
 		{"refuse's argument", func(r *deploy.Rule) { r.Kind, r.Direction = "refuse", "both" }, "latency"},
 		{"one-way refusal", func(r *deploy.Rule) { r.Kind, r.Args, r.Direction = "refuse", nil, "to" }, "both"},
 		{"a refusal of some", func(r *deploy.Rule) { r.Kind, r.Args, r.Direction, r.Toxicity = "refuse", nil, "both", 0.5 }, "toxicity"},
+		{"no latency of a set-up", func(r *deploy.Rule) { r.Kind, r.Args = "dial_latency", nil }, "nothing"},
+		{"correlation of one set-up", func(r *deploy.Rule) {
+			r.Kind, r.Args = "dial_latency", json.RawMessage(`{"latency":"1s","correlation":5}`)
+		}, "correlation"},
+		{"one-way set-up", func(r *deploy.Rule) { r.Kind, r.Direction = "dial_latency", "to" }, "both"},
+		{"no size", func(r *deploy.Rule) { r.Kind, r.Args = "slicer", json.RawMessage(`{"delay":"1ms"}`) }, "average_size"},
+		{"a size that nothing has", func(r *deploy.Rule) { r.Kind, r.Args = "slicer", json.RawMessage(`{"average_size":65536}`) }, "average_size"},
+		{"sizes of nothing", func(r *deploy.Rule) {
+			r.Kind, r.Args = "slicer", json.RawMessage(`{"average_size":5,"size_variation":5}`)
+		}, "size_variation"},
+		{"slices an hour apart", func(r *deploy.Rule) {
+			r.Kind, r.Args = "slicer", json.RawMessage(`{"average_size":5,"delay":"1h"}`)
+		}, "10m"},
+		{"no limit", func(r *deploy.Rule) { r.Kind, r.Args = "limit_data", nil }, "bytes"},
+		{"negative limit", func(r *deploy.Rule) { r.Kind, r.Args = "limit_data", json.RawMessage(`{"bytes":-1}`) }, "negative"},
+		{"no percentage", func(r *deploy.Rule) { r.Kind, r.Args = "corrupt", nil }, "percent"},
+		{"percentage 0", func(r *deploy.Rule) { r.Kind, r.Args = "corrupt", json.RawMessage(`{"percent":0}`) }, "percent"},
+		{"percentage 101", func(r *deploy.Rule) { r.Kind, r.Args = "corrupt", json.RawMessage(`{"percent":101}`) }, "percent"},
 		{"one-way reset", func(r *deploy.Rule) { r.Kind, r.Args, r.Direction = "reset", nil, "to" }, "both"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

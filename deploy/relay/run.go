@@ -177,6 +177,8 @@ func (f *flow) deliver() {
 		f.conn.finish()
 	case broken:
 		f.conn.reset()
+	case closing:
+		f.conn.close(false)
 	}
 	f.account(-c.size())
 	f.out[0] = chunk{}

@@ -38,7 +38,7 @@ func (h slowClose) meet(func(deploy.Direction) *rand.Rand) effect {
 }
 
 func (h slowClose) shape(c chunk, emit func(chunk)) bool {
-	end := c.mark == ending || c.mark == broken
+	end := c.mark == ending || c.mark == broken || c.mark == closing
 	if end {
 		c.at = c.at.Add(h.Delay.D())
 	}

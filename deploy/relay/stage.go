@@ -60,10 +60,34 @@ func (h *chain) advance(now time.Time) time.Time {
 				}
 				break
 			}
-			h.pass(i+1, s.shift())
+			c, rest := s.piece(now)
+			if rest {
+				h.held(overhead) // there is one chunk more
+			}
+			h.pass(i+1, c)
+			if rest && !s.turn(now).After(now) {
+				// One at a time, or a queue of crumbs would hold many times
+				// what they weigh.
+				due = now
+				break
+			}
 		}
 	}
 	return due
+}
+
+// piece takes what goes on now out of the queue, and reports whether a part of
+// it stays behind.
+func (s *stage) piece(now time.Time) (c chunk, rest bool) {
+	k, ok := s.shaper.(cutter)
+	if first := &s.queue[0]; ok && first.mark == payload {
+		if n := k.cut(*first, now); n < len(first.data) {
+			c = chunk{data: first.data[:n:n], at: first.at}
+			first.data, s.paced = first.data[n:], false
+			return c, true
+		}
+	}
+	return s.shift(), false
 }
 
 // turn returns when the first chunk of the queue may go on.
