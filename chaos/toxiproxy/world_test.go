@@ -45,6 +45,7 @@ type world struct {
 	at     map[topology.Link]string // where the relay listens
 	own    map[string]string        // by instance
 	lost   error                    // what the lease says
+	gone   bool                     // the relay has been ended by the test
 }
 
 // A log keeps what is written into the journal.
@@ -118,13 +119,16 @@ func start(t testing.TB) *world {
 	w.Client = client.NewClient(w.server.URL)
 	t.Cleanup(func() {
 		w.server.Close()
-		if err := w.api.Close(context.Background()); err != nil && w.full == nil {
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections() // which the client uses
+		if err := w.api.Close(context.Background()); err != nil && w.full == nil && !w.gone {
 			t.Errorf("closing: %v", err)
+		}
+		if w.gone {
+			return
 		}
 		if live, err := w.Rules(context.Background()); err != nil || len(live) > 0 {
 			t.Errorf("left in the relay: %v, %v", live, err)
 		}
-		http.DefaultTransport.(*http.Transport).CloseIdleConnections() // which the client uses
 	})
 	return w
 }
