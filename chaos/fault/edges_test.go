@@ -40,6 +40,10 @@ func TestRules(t *testing.T) {
 		{"blackhole", "", "", "both blackhole "},
 		{"blackhole", "", deploy.From, "from blackhole "},
 		{"slow_close", samples["slow_close"], deploy.To, `to slow_close {"delay":"2s"}`},
+		{"dial_latency", samples["dial_latency"], "", `both dial_latency {"latency":"300ms","jitter":"50ms"}`},
+		{"slicer", samples["slicer"], deploy.From, `from slicer {"average_size":64,"delay":"10ms","size_variation":0}`},
+		{"limit_data", samples["limit_data"], "", `both limit_data {"bytes":4096}`},
+		{"corrupt", samples["corrupt"], deploy.To, `to corrupt {"percent":5}`},
 		{"reset", "", "", `both reset {"probability":1}`},
 		{"reset", `{"probability":0.25}`, deploy.Both, `both reset {"probability":0.25}`},
 	} {
@@ -116,6 +120,15 @@ func TestEdgeProbes(t *testing.T) {
 		{"still stays open", "slow_close", `{"delay":"200ms"}`, staysOpen, false, false},
 		{"silent is not open", "slow_close", `{"delay":"200ms"}`, resets, true, false},
 		{"narrow is not silent", "bandwidth", samples["bandwidth"], resets, true, false},
+		{"slow all over", "dial_latency", slow, late, true, false},
+		{"not slow at all", "dial_latency", slow, answers, true, false},
+		{"still slow", "dial_latency", slow, late, false, false},
+		{"answers at once", "dial_latency", slow, answers, false, true},
+		{"reset is not slow", "slicer", samples["slicer"], resets, true, false},
+		{"reset is not closed at its limit", "limit_data", samples["limit_data"], resets, true, false},
+		{"silence is not closed", "limit_data", samples["limit_data"], keepsSilent, true, false},
+		{"reset is not wrong", "corrupt", `{"percent":100}`, resets, true, false},
+		{"silence is not wrong", "corrupt", `{"percent":100}`, keepsSilent, true, false},
 		{"hung up politely is not reset", "reset", "", func(c net.Conn) { _, _ = c.Read(make([]byte, 64)); c.Close() }, true, false},
 		{"reset as asked", "reset", "", resets, true, true},
 		{"not reset", "reset", "", answers, true, false},
@@ -176,6 +189,18 @@ func TestMetByCallsOverTheLinks(t *testing.T) {
 		{"bandwidth", span("front-1", "back-1", 22*time.Millisecond, false), false},
 		{"bandwidth", span("front-1", "back-1", 0, true), true},
 		{"bandwidth", span("back-1", "db-1", time.Second, true), false},
+		{"dial_latency", span("front-1", "back-1", 250*time.Millisecond, false), true}, // 300 ms less 50 ms of jitter
+		{"dial_latency", span("front-1", "back-1", 249*time.Millisecond, false), false},
+		{"dial_latency", span("front-1", "back-1", 0, true), true},
+		{"dial_latency", span("back-1", "db-1", time.Second, true), false},
+		{"slicer", span("front-1", "back-1", 220*time.Millisecond, false), true}, // 1460 bytes in 23 pieces
+		{"slicer", span("front-1", "back-1", 219*time.Millisecond, false), false},
+		{"slicer", span("front-1", "back-1", 0, true), true},
+		{"slicer", span("back-1", "db-1", time.Second, true), false},
+		{"limit_data", span("front-1", "back-1", 0, true), true},
+		{"limit_data", span("front-1", "back-1", time.Second, false), false},
+		{"corrupt", span("front-1", "back-1", 0, true), true},
+		{"corrupt", span("front-1", "back-1", time.Second, false), false},
 		{"slow_close", span("front-1", "back-1", 0, false), true},
 		{"slow_close", span("back-1", "db-1", 0, true), false},
 		{"latency", span("front-1", "back-1", 250*time.Millisecond, false), true}, // 300 ms less 50 ms of jitter
@@ -185,6 +210,23 @@ func TestMetByCallsOverTheLinks(t *testing.T) {
 	} {
 		if f := onEdge(t, c.action, samples[c.action], "").(chaos.Witnessed); f.Met(c.span) != c.met {
 			t.Errorf("%s: %+v: met %t", c.action, c.span, !c.met)
+		}
+	}
+}
+
+// A limit that no probe can tell from the speed of real servers says so, instead
+// of being taken for proven, and its lift needs no more than answers.
+func TestBandwidthBeyondProof(t *testing.T) {
+	s := newFake()
+	s.address = listen(t, answers)
+	for rate, provable := range map[string]bool{"5MB/s": true, "6MB/s": false, "1GB/s": false} {
+		p := onEdge(t, "bandwidth", `{"bandwidth":{"rate":"`+rate+`"}}`, "").(chaos.Prober)
+		_, err := p.Probe(t.Context(), s, true)
+		if said := err != nil && strings.HasPrefix(err.Error(), "INCONCLUSIVE: a limit of "+rate+" cannot be told"); said == provable {
+			t.Errorf("%s: %v", rate, err)
+		}
+		if saw, err := p.Probe(t.Context(), s, false); !provable && err != nil {
+			t.Errorf("%s: after the lift saw %q, %v", rate, saw, err)
 		}
 	}
 }

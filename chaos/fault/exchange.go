@@ -25,8 +25,13 @@ type load struct{ to, from int }
 // and returns how much it was and how long it took, without the set-up. dsn,
 // which only PostgreSQL needs, is how to log in.
 func exchange(ctx context.Context, protocol topology.Protocol, address, dsn string, want load) (load, time.Duration, error) {
+	return exchangeBy(ctx, func(ctx context.Context) (net.Conn, error) { return dial(ctx, address) }, protocol, dsn, want)
+}
+
+// exchangeBy is exchange on a connection that reach makes.
+func exchangeBy(ctx context.Context, reach func(context.Context) (net.Conn, error), protocol topology.Protocol, dsn string, want load) (load, time.Duration, error) {
 	if protocol == topology.Postgres {
-		return query(ctx, address, dsn, want)
+		return query(ctx, reach, dsn, want)
 	}
 	var words string
 	var hear func(*bufio.Reader) error
@@ -38,7 +43,7 @@ func exchange(ctx context.Context, protocol topology.Protocol, address, dsn stri
 	default:
 		return load{}, 0, fmt.Errorf("no exchange for protocol %q", protocol)
 	}
-	conn, err := dial(ctx, address)
+	conn, err := reach(ctx)
 	if err != nil {
 		return load{}, 0, err
 	}
@@ -82,7 +87,12 @@ func requests(want load) (string, func(*bufio.Reader) error) {
 	n := max(1, ceil(want.from, leastAnswer), ceil(want.to, mostPadding))
 	padding := strings.Repeat("x", ceil(want.to, n))
 	words := strings.Repeat("GET /healthz HTTP/1.1\r\nHost: ping\r\nX-Padding: "+padding+"\r\n\r\n", n)
-	return words, func(r *bufio.Reader) error {
+	return words, responses(n)
+}
+
+// responses hears so many of HTTP.
+func responses(n int) func(*bufio.Reader) error {
+	return func(r *bufio.Reader) error {
 		for range n {
 			res, err := http.ReadResponse(r, nil)
 			if err != nil {
@@ -98,19 +108,21 @@ func requests(want load) (string, func(*bufio.Reader) error) {
 	}
 }
 
+// greeting is what a client of HTTP/2 says first (RFC 9113, section 3.4).
+const greeting = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
 // settings sends SETTINGS frames, each of which a server of HTTP/2 must
 // acknowledge with a frame of 9 bytes (RFC 9113, section 6.5.3). What is to be
 // said is filled up with settings of unknown names, which it must ignore.
 func settings(want load) (string, func(*bufio.Reader) error) {
 	const (
-		header   = 9    // bytes, of every frame
-		entry    = 6    // bytes, of each setting
-		most     = 100  // settings in a frame; some servers take more for an attack
-		frame    = 4    // the type of SETTINGS
-		unknown  = 0xf0 // the first name: far above those that exist
-		ackFlag  = 1
-		longest  = 16 << 10 // bytes of a frame that a server may send unasked
-		greeting = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+		header  = 9    // bytes, of every frame
+		entry   = 6    // bytes, of each setting
+		most    = 100  // settings in a frame; some servers take more for an attack
+		frame   = 4    // the type of SETTINGS
+		unknown = 0xf0 // the first name: far above those that exist
+		ackFlag = 1
+		longest = 16 << 10 // bytes of a frame that a server may send unasked
 	)
 	n := max(1, ceil(want.from, header), ceil(want.to, header+most*entry))
 	entries := min(most, ceil(max(0, want.to-n*header), n*entry))
@@ -144,21 +156,12 @@ func settings(want load) (string, func(*bufio.Reader) error) {
 
 // query logs in as the audit's role and asks one question of that length for
 // an answer of that length. What the protocol adds is not counted.
-func query(ctx context.Context, address, dsn string, want load) (load, time.Duration, error) {
-	config, err := pgconn.ParseConfig(dsn)
+func query(ctx context.Context, reach func(context.Context) (net.Conn, error), dsn string, want load) (load, time.Duration, error) {
+	conn, leave, err := logIn(ctx, reach, dsn)
 	if err != nil {
 		return load{}, 0, err
 	}
-	config.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, address) }
-	conn, err := pgconn.ConnectConfig(ctx, config)
-	if err != nil {
-		return load{}, 0, fmt.Errorf("logging in: %w", err)
-	}
-	defer func() {
-		parting, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		conn.Close(parting)
-	}()
+	defer leave()
 	begin := time.Now()
 	r := conn.ExecParams(ctx, "SELECT repeat('x', $2::int), length($1::text)",
 		[][]byte{[]byte(strings.Repeat("x", want.to)), fmt.Appendf(nil, "%d", want.from)}, nil, nil, nil).Read()
@@ -167,6 +170,24 @@ func query(ctx context.Context, address, dsn string, want load) (load, time.Dura
 		return load{}, 0, r.Err
 	}
 	return load{want.to, len(r.Rows[0][0])}, took, nil
+}
+
+// logIn opens a session on a connection that reach makes; leave ends it.
+func logIn(ctx context.Context, reach func(context.Context) (net.Conn, error), dsn string) (conn *pgconn.PgConn, leave func(), err error) {
+	config, err := pgconn.ParseConfig(dsn)
+	if err != nil {
+		return nil, nil, err
+	}
+	config.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return reach(ctx) }
+	conn, err = pgconn.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, nil, fmt.Errorf("logging in: %w", err)
+	}
+	return conn, func() {
+		parting, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		conn.Close(parting)
+	}, nil
 }
 
 // login is how the audit's role logs in at a callee: empty for one that is no

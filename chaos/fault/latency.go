@@ -65,13 +65,13 @@ func newLatency(r chaos.Resolved) (chaos.Fault, error) {
 // floor is the least that a slowed answer takes. The distributions other than
 // uniform have no strict floor; half the latency is below nearly all of their
 // draws and above any unslowed answer worth slowing.
-func (f *latency) floor() time.Duration {
-	if f.Delay.Distribution == "" || f.Delay.Distribution == "uniform" {
-		if least := f.Delay.Latency - f.Delay.Jitter; least > f.Delay.Latency/2 {
+func (d delay) floor() time.Duration {
+	if d.Distribution == "" || d.Distribution == "uniform" {
+		if least := d.Latency - d.Jitter; least > d.Latency/2 {
 			return least.D()
 		}
 	}
-	return f.Delay.Latency.D() / 2
+	return d.Latency.D() / 2
 }
 
 // Probe wants every link's answer to take at least the latency asked for, and
@@ -87,7 +87,7 @@ func (f *latency) Probe(ctx context.Context, s deploy.System, injected bool) (st
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", link, err)
 		}
-		if injected && took < f.floor() {
+		if injected && took < f.Delay.floor() {
 			return "", fmt.Errorf("%s answered after %s", link, round(took))
 		}
 		if injected {
@@ -95,11 +95,11 @@ func (f *latency) Probe(ctx context.Context, s deploy.System, injected bool) (st
 			if err != nil {
 				return "", fmt.Errorf("%s, past the relay: %w", link, err)
 			}
-			if direct >= f.floor()/2 {
+			if direct >= f.Delay.floor()/2 {
 				return "", fmt.Errorf("%s answered after %s, but past the relay after %s: that the link is slow cannot be told", link, round(took), round(direct))
 			}
 		}
-		if !injected && took >= f.floor() {
+		if !injected && took >= f.Delay.floor() {
 			return "", fmt.Errorf("%s still takes %s", link, round(took))
 		}
 		quickest, slowest = min(quickest, took), max(slowest, took)
@@ -110,5 +110,5 @@ func (f *latency) Probe(ctx context.Context, s deploy.System, injected bool) (st
 // Met reports a call over one of the links that took at least the latency
 // asked for, or failed.
 func (f *latency) Met(s collector.Span) bool {
-	return f.crosses(s) && (s.Error || s.Duration() >= f.floor())
+	return f.crosses(s) && (s.Error || s.Duration() >= f.Delay.floor())
 }

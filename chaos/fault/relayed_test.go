@@ -132,12 +132,16 @@ func (r *relayed) startStore(t *testing.T) {
 func TestProbesSeeTheRelay(t *testing.T) {
 	s := relayedShop(t)
 	faults := map[string][]string{ // parameters to try
-		"bandwidth":  {`{"bandwidth":{"rate":"40KB/s"}}`, `{"bandwidth":{"rate":"4mbit"}}`},
-		"blackhole":  {""},
-		"latency":    {`{"delay":{"latency":"150ms"}}`},
-		"partition":  {""},
-		"reset":      {""},
-		"slow_close": {`{"delay":"400ms"}`},
+		"bandwidth":    {`{"bandwidth":{"rate":"40KB/s"}}`, `{"bandwidth":{"rate":"4mbit"}}`},
+		"blackhole":    {""},
+		"corrupt":      {`{"percent":4}`, `{"percent":100}`},
+		"dial_latency": {`{"delay":{"latency":"150ms"}}`},
+		"latency":      {`{"delay":{"latency":"150ms"}}`},
+		"limit_data":   {`{"bytes":50}`, `{"bytes":20000}`},
+		"partition":    {""},
+		"reset":        {""},
+		"slicer":       {`{"average_size":200,"size_variation":100,"delay":"10ms"}`, `{"average_size":1000,"delay":"1ms"}`},
+		"slow_close":   {`{"delay":"400ms"}`},
 	}
 	for link := range s.links {
 		t.Run(link.String(), func(t *testing.T) {
@@ -151,8 +155,8 @@ func TestProbesSeeTheRelay(t *testing.T) {
 				}
 				for _, args := range faults[k.Name] {
 					for _, d := range []deploy.Direction{deploy.Both, deploy.To, deploy.From} {
-						if k.Name == "reset" && d != deploy.Both {
-							continue
+						if (k.Name == "reset" || k.Name == "dial_latency") && d != deploy.Both {
+							continue // which have none
 						}
 						r := chaos.Resolved{ID: "x/" + link.String(), Action: k.Name, Links: []topology.Link{link}, Args: chaos.RawArgs(args), Direction: d}
 						t.Run(fmt.Sprintf("%s%s/%s", k.Name, args, d), func(t *testing.T) { comesAndGoes(t, s, r) })
