@@ -22,15 +22,18 @@
 // at Toxiproxy; upstream is the way to the callee, downstream the way back.
 //
 //	toxic        rule                      where it differs
-//	latency      latency                   of less than 0 there is none
+//	latency      latency                   no delay is below 0
 //	bandwidth    bandwidth; rate 0:        the rate is the link's, not that of
 //	             partition                 each of its connections
-//	slow_close   slow_close                half-closed connections stay such
+//	slow_close   slow_close
 //	timeout      timeout                   removed, it resets who spoke into it
 //	                                       and spares the others
 //	reset_peer   reset_peer                resets live connections as well
 //	slicer       slicer                    sizes from 1 to 65535, evenly drawn
 //	limit_data   limit_data                counts anew when it is changed
+//
+// A relay keeps what Toxiproxy evens out: a half-close stays one, a reset reaches
+// the other side as a reset, and a callee that is down refuses.
 //
 // All spare the setting-up of connections, as there. Whether a connection meets
 // a toxic is drawn once, from the toxic's seed; a changed toxic is a new one, at

@@ -23,7 +23,7 @@ func upCommand() *cobra.Command {
 
 With --toxiproxy, clients of Toxiproxy break it: every link between two
 instances is a proxy, such as gateway-1:catalog-2. Anyone on this machine can use
-that port while it is there; nobody else can.`,
+that port while it is there, no web page, and nobody else.`,
 		// An address may stand behind the flag, too: without one it has a value.
 		Args: func(c *cobra.Command, words []string) error {
 			if len(words) == 1 && o.Toxiproxy == toxiproxy.Address {
