@@ -2,6 +2,7 @@ package toxiproxy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,8 +60,12 @@ func refuse(status int, format string, args ...any) error {
 	return refusal{status, fmt.Errorf(format, args...)}
 }
 
-func badBody(why string) error {
-	return refuse(http.StatusBadRequest, "bad request body: %s", strings.TrimPrefix(why, "json: "))
+// badBody refuses what cannot be read, without speaking of our own types.
+func badBody(why error) error {
+	if e := (*json.UnmarshalTypeError)(nil); errors.As(why, &e) {
+		why = fmt.Errorf("%s cannot be: %s", cmp.Or(e.Field, "the whole"), e.Value)
+	}
+	return refuse(http.StatusBadRequest, "bad request body: %w", why)
 }
 
 // A complaint is a refusal as clients read it.
@@ -127,10 +132,10 @@ type request struct {
 func (q request) decode(v any) error {
 	d := json.NewDecoder(bytes.NewReader(q.body))
 	if err := d.Decode(v); err != nil {
-		return badBody(err.Error())
+		return badBody(err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return badBody("something follows the JSON value")
+		return badBody(errors.New("something follows the JSON value"))
 	}
 	return nil
 }

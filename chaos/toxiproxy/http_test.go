@@ -64,6 +64,8 @@ func TestAnswers(t *testing.T) {
 		{"GET", toxics + "/latency_downstream", "", 200, slow},
 		{"POST", toxics + "/latency_downstream", `{"name":"other","stream":"upstream","attributes":{"seed":8}}`, 200, strings.Replace(slow, `:9}`, `:8}`, 1)},
 		{"PATCH", toxics + "/latency_downstream", `{"seed":9}`, 200, slow},
+		{"PATCH", toxics + "/latency_downstream", `{"attributes":{"latency":"x"}}`, 400, `{"error":"bad request body: latency cannot be: string","status":400}`},
+		{"PATCH", toxics + "/latency_downstream", `[]`, 400, `{"error":"bad request body: the whole cannot be: array","status":400}`},
 		{"DELETE", toxics + "/latency_downstream", "", 204, ``},
 		{"DELETE", toxics + "/latency_downstream", "", 404, `{"error":"toxic not found","status":404}`},
 		{"POST", toxics, `{"type":"noop","name":"n","stream":"UPSTREAM","toxicity":0.25,"seed":1}`, 200, `{"attributes":{},"name":"n","type":"noop","stream":"UPSTREAM","toxicity":0.25,"seed":1}`},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"hash/fnv"
 	"net/http"
 	"strings"
@@ -62,7 +63,7 @@ func (q request) wanted() (w wanted, err error) {
 	}
 	var among extras
 	if err := json.Unmarshal(w.Attributes, &among); err != nil {
-		return w, badBody(err.Error())
+		return w, badBody(err)
 	}
 	w.TTL, w.Seed = cmp.Or(w.TTL, among.TTL), cmp.Or(w.Seed, among.Seed)
 	return w, nil
@@ -72,18 +73,18 @@ func (q request) wanted() (w wanted, err error) {
 func (t *toxic) merge(w wanted) error {
 	if len(w.Attributes) > 0 {
 		if err := json.Unmarshal(w.Attributes, t.Attributes); err != nil {
-			return badBody(err.Error())
+			return badBody(err)
 		}
 	}
 	if w.Toxicity != nil {
 		t.Toxicity = *w.Toxicity
 	}
 	if !(t.Toxicity >= 0 && t.Toxicity <= 1) {
-		return badBody("toxicity is not from 0 to 1")
+		return badBody(errors.New("toxicity is not from 0 to 1"))
 	}
 	if w.TTL != nil {
 		if *w.TTL < 0 || *w.TTL > mostTTL.Milliseconds() {
-			return badBody("ttl is not from 0 to a day's milliseconds")
+			return badBody(errors.New("ttl is not from 0 to a day's milliseconds"))
 		}
 		t.TTL = *w.TTL
 	}
@@ -91,7 +92,7 @@ func (t *toxic) merge(w wanted) error {
 		t.Seed = *w.Seed
 	}
 	if err := t.Attributes.check(); err != nil {
-		return badBody(err.Error())
+		return badBody(err)
 	}
 	return nil
 }
