@@ -60,7 +60,7 @@ func TestLatency(t *testing.T) {
 				t.Errorf("with a latency of %s it took %s", delay, d)
 			}
 			quick("the other link", control, delay)
-			quick("the link's set-up, which is not to be slow,", p.Listen, 2*delay)
+			quick("the link's set-up, which is not to be slow,", p.Listen, delay*3/2)
 			if err := p.RemoveToxic("slow"); err != nil {
 				t.Fatal(err)
 			}

@@ -111,6 +111,20 @@ func start(t testing.TB) *world {
 	for _, s := range stats {
 		w.at[s.Link] = s.Listen
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var beats sync.WaitGroup
+	beats.Go(func() { // as a system's keepers do
+		for tick := time.NewTicker(time.Second); ; {
+			select {
+			case <-tick.C:
+				w.Renew(ctx) // a test may have ended the relay
+			case <-ctx.Done():
+				tick.Stop()
+				return
+			}
+		}
+	})
+	t.Cleanup(func() { cancel(); beats.Wait() })
 	w.api, err = toxiproxy.New(toxiproxy.Options{System: w, Journal: w.log, Seed: 7, Lease: func() error { return w.lost }})
 	if err != nil {
 		t.Fatal(err)

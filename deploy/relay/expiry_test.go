@@ -154,7 +154,7 @@ func TestEstablished(t *testing.T) {
 	slow.ID, slow.Established = "standing", true
 	r.shape(slow)
 	c := r.dial()
-	<-accepted
+	eventually(t, "its callee is reached", func() bool { return len(accepted) == 1 })
 	io.WriteString(c, "hello")
 	eventually(t, "its bytes are held", func() bool { return r.evidence(ab, "standing").Bytes == 5 })
 	r.unshape("standing")
