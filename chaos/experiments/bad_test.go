@@ -6,6 +6,7 @@ import (
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/chaos/experiments"
+	"github.com/bedlamlab/bedlam/chaos/fault"
 	"github.com/bedlamlab/bedlam/services"
 	"github.com/bedlamlab/bedlam/topology"
 )
@@ -55,6 +56,10 @@ func TestGood(t *testing.T) {
 }
 
 func TestBad(t *testing.T) {
+	var faults []string
+	for _, k := range fault.Kinds() {
+		faults = append(faults, k.Name)
+	}
 	for _, c := range []struct{ name, old, new, want string }{
 		{"a misspelt key", "abort: 0.5", "aborts: 0.5", `x.yaml:14: unknown key "aborts" in an experiment (want abort, description, method, rollbacks, steady-state-hypothesis, tags, title)`},
 		{"a key twice", "abort: 0.5", "abort: 0.5\nabort: 0.6", `x.yaml:15: key "abort" stands twice in an experiment`},
@@ -64,7 +69,7 @@ func TestBad(t *testing.T) {
 		{"a misspelt key of a selector", "zones: [a]", "zone: [a]", `x.yaml:12: unknown key "zone" in a selector (want instances, services, zones)`},
 		{"a misspelt parameter", "hold: true", "holt: true", `x.yaml:12: kill: unknown field "holt"`},
 		{"a misspelt parameter inside", "{latency: 300ms}", "{latncy: 300ms}", `x.yaml:11: latency: unknown field "latncy"`},
-		{"an unknown fault", "action: kill", "action: explode", `x.yaml:12: unknown fault "explode" (want one of bandwidth, blackhole, kill, latency, oom, partition, pause, reset, slow_close, stop)`},
+		{"an unknown fault", "action: kill", "action: explode", `x.yaml:12: unknown fault "explode" (want one of ` + strings.Join(faults, ", ") + `)`},
 		{"a misspelt parameter of another end", "action: kill, selector: {instances: [payment-1], zones: [a]}, hold: true", "action: oom, selector: {instances: [payment-1], zones: [a]}, memory: 1", `x.yaml:12: oom: unknown field "memory"`},
 		{"an unknown probe", "name: goodput", "name: happiness", `x.yaml:7: unknown probe "happiness" (want one of goodput, failed, degraded, lost, p50, p90, p99, p99.9, amplification, recovery)`},
 		{"an unknown phase", "phase: after", "phase: later", `x.yaml:7: unknown phase "later" (want baseline, fault or after)`},

@@ -140,7 +140,7 @@ func TestProbesSeeTheRelay(t *testing.T) {
 		"limit_data":   {`{"bytes":50}`, `{"bytes":20000}`},
 		"partition":    {""},
 		"reset":        {""},
-		"slicer":       {`{"average_size":200,"size_variation":100,"delay":"10ms"}`, `{"average_size":1000,"delay":"1ms"}`},
+		"slicer":       {`{"average_size":200,"size_variation":100,"delay":"10ms"}`},
 		"slow_close":   {`{"delay":"400ms"}`},
 	}
 	for link := range s.links {

@@ -66,6 +66,7 @@ func (s suite) powers(t *testing.T) {
 		{"Latency", latency},
 		{"Partition", partition},
 		{"Reset", reset},
+		{"KindsOfRules", kindsOfRules},
 		{"RuleIsReplaced", ruleIsReplaced},
 		{"RulesLive", rulesLive},
 		{"RolesAreApart", rolesAreApart},

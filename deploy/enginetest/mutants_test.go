@@ -35,6 +35,7 @@ var mutants = []struct {
 	{"pauses-the-postmaster-only", "Powers/PauseStore"},
 	{"shapes-on-paper", "Powers/Latency"},
 	{"shapes-every-link", "Powers/Latency"},
+	{"shapes-on-paper", "Powers/KindsOfRules"},
 	{"never-unshapes", "Powers/Reset"},
 	{"takes-any-rule", "Powers/RuleIsReplaced"},
 	{"opens-every-store-as-owner", "Powers/RolesAreApart"},

@@ -63,6 +63,15 @@
 //   - A narrow link is one line for each direction, which all connections of
 //     the link share in turns, a piece at a time. Payload is what it counts:
 //     the headers of a real one, some 3 to 5 %, are not there.
+//   - Each piece of a sliced stream is a write of its own on a socket without
+//     Nagle's delay (TCP_NODELAY, as Go sets it), so that it leaves as a segment
+//     of its own; what the peer reads at once is the peer's affair.
+//   - A connection that a limit closes is closed as a process does that ends: what
+//     it has carried in that direction is delivered, what is on its way in the
+//     other may be lost, and who still speaks hears a reset.
+//   - A flipped bit gets past TCP's checksums here, because the kernel counts them
+//     after us. On a real network, damage that leaves a sum of 16 bits unchanged
+//     does, and whatever happens between the checksum and the application.
 //   - A rule with a toxicity below 1 is met by that share of the connections,
 //     whatever its kind: each of them once and for all, from its first byte or
 //     from when the rule came, and the rest as if there were no rule.

@@ -42,6 +42,10 @@ func TestNothingLeaks(t *testing.T) {
 		rule("r", "blackhole", "both", ""),
 		rule("r", "timeout", "both", `{"timeout":"10m"}`),
 		rule("r", "reset_peer", "both", `{"timeout":"10m"}`),
+		rule("r", "dial_latency", "both", `{"latency":"10m"}`),
+		rule("r", "slicer", "both", `{"average_size":1,"delay":"10m"}`),
+		rule("r", "limit_data", "to", `{"bytes":1}`),
+		rule("r", "corrupt", "both", `{"percent":0.001}`), // so little that none is hit
 	}
 	cycles := 0
 	cycle := func(i int) {
@@ -69,6 +73,12 @@ func TestNothingLeaks(t *testing.T) {
 			r.unshape(rule.ID)
 			if _, err := fresh.Read(make([]byte, 1)); err != io.EOF {
 				t.Fatalf("after the lift: %v, want the end", err)
+			}
+		case "limit_data": // which takes the answer with it, or not
+			io.WriteString(fresh, "y")
+			eventually(t, "it is closed", func() bool { return r.evidence(ab, rule.ID).Chunks == 1 })
+			if got, _ := io.ReadAll(fresh); len(got) > 1 {
+				t.Fatalf("%q came back", got)
 			}
 		default:
 			io.WriteString(fresh, "y")
