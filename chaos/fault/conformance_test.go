@@ -229,9 +229,9 @@ func TestBadParameters(t *testing.T) {
 	for _, c := range []struct {
 		action, args, direction, want string
 	}{
-		{"latency", ``, "", "delay.latency must be more than 0"},
-		{"latency", `{"delay":{"latency":"-1s"}}`, "", "delay.latency must be more than 0"},
-		{"latency", `{"delay":{"latency":"1h"}}`, "", "at most 10m0s"},
+		{"latency", ``, "", "delay.latency must be between 5ms and 10m0s"},
+		{"latency", `{"delay":{"latency":"-1s"}}`, "", "delay.latency must be between 5ms and 10m0s"},
+		{"latency", `{"delay":{"latency":"1h"}}`, "", "and 10m0s"},
 		{"latency", `{"delay":{"latency":"soon"}}`, "", "soon"},
 		{"latency", `{"delay":{"latency":300}}`, "", "cannot unmarshal"},
 		{"latency", `{"delay":{"latency":"1s","jitter":"2s"}}`, "", "delay.jitter must be between 0 and delay.latency"},
@@ -285,6 +285,7 @@ func TestBadParameters(t *testing.T) {
 		{"corrupt", `{"percent":5}`, "up", `unknown direction "up"`},
 		{"reset", `{"probability":0}`, "", "probability must be"},
 		{"reset", `{"probability":1.1}`, "", "probability must be"},
+		{"reset", `{"probability":1e-12}`, "", "probability must be between 0.01 and 1"},
 		{"reset", ``, "to", "a reset has no direction"},
 	} {
 		r := chaos.Resolved{ID: "x/1", Action: c.action, Links: edge, Args: chaos.RawArgs(c.args), Direction: deploy.Direction(c.direction)}

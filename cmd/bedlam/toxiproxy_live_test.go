@@ -86,7 +86,8 @@ func TestToxiproxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd.Wait() // it was killed
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) { // the guard tells nobody
+	// The guard tells nobody.
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		runs, err := os.ReadDir(filepath.Join(p.dir, "state", "runs"))
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +107,7 @@ func TestToxiproxy(t *testing.T) {
 	for _, e := range entries {
 		kinds = append(kinds, e.Kind)
 	}
-	if want := []chaos.EntryKind{chaos.Injecting, chaos.Injected, chaos.Injecting, chaos.Injected, chaos.LiftProven, chaos.LiftProven}; !slices.Equal(kinds, want) {
+	if want := []chaos.EntryKind{chaos.Injecting, chaos.Injected, chaos.Injecting, chaos.Injected, chaos.Healed, chaos.Healed}; !slices.Equal(kinds, want) {
 		t.Errorf("the journal has %v, want %v", kinds, want)
 	}
 	if left, err := os.ReadDir(filepath.Join(p.dir, "tmp")); err != nil || len(left) > 0 {

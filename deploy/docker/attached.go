@@ -185,6 +185,9 @@ type orphans struct {
 	guests *guests
 }
 
+// Close gives up what is kept open to the daemon.
+func (o *orphans) Close() error { return o.guests.daemon.close() }
+
 // Release implements [deploy.Holder]. Nobody else may be there to start it; a
 // keeper that wakes up takes what it finds.
 func (o *orphans) Release(ctx context.Context, instance string) error {
