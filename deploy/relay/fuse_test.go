@@ -44,6 +44,7 @@ func TestFuse(t *testing.T) {
 					f.touch()
 				}
 				time.Sleep(time.Minute)
+				synctest.Wait()
 				if ended != test.ends {
 					t.Errorf("ended after %s, want %s", ended, test.ends)
 				}
