@@ -39,8 +39,8 @@ var floors = []struct {
 }
 
 // meets says which packages under chaos/ may know another one; all the others
-// meet in package bedlam. The loader turns words into faults.
-var meets = map[string][]string{"chaos/experiments": {"chaos/fault"}}
+// meet in package bedlam. The loader turns words into faults, and so does the API.
+var meets = map[string][]string{"chaos/experiments": {"chaos/fault"}, "chaos/toxiproxy": {"chaos/fault"}}
 
 func floorOf(pkg string) int {
 	best, floor := -1, -1

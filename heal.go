@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/bedlamlab/bedlam/chaos/fault"
 	"github.com/bedlamlab/bedlam/chaos/runner"
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/guard"
@@ -92,7 +91,7 @@ func healRun(ctx context.Context, run guard.Run) error {
 			defer c.Close()
 		}
 		if run.Folder != "" {
-			liftErr = runner.Heal(ctx, filepath.Join(run.Folder, journalFile), s, fault.Build)
+			liftErr = runner.Heal(ctx, filepath.Join(run.Folder, journalFile), s, rebuild)
 		}
 	}
 	if run.Hanging {

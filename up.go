@@ -19,12 +19,16 @@ import (
 type UpOptions struct {
 	Options
 	Listen string // host:port of the storefront
-	Ready  func(URLs)
+	// Toxiproxy is the host:port, on loopback, of an API like Toxiproxy's that
+	// breaks the shop; empty: there is none.
+	Toxiproxy string
+	Ready     func(URLs)
 }
 
 // URLs say where a shop that is up can be found.
 type URLs struct {
 	Storefront string // base URL
+	Toxiproxy  string // base URL; empty: there is none
 	Folder     string // of logs and telemetry
 }
 
@@ -47,6 +51,13 @@ func Up(ctx context.Context, o UpOptions) error {
 		return usage("the storefront cannot listen on %s: %w; name another with --listen", o.Listen, err)
 	}
 	defer listener.Close()
+	toxics, err := toxiproxyListener(o.Toxiproxy)
+	if err != nil {
+		return err
+	}
+	if toxics != nil {
+		defer toxics.Close()
+	}
 	began := time.Now()
 	if err := healFor(ctx, base, base.Engine); err != nil {
 		return err
@@ -59,10 +70,10 @@ func Up(ctx context.Context, o UpOptions) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(serve(ctx, o, base, customers, s, listener, folder), s.close(context.WithoutCancel(ctx)))
+	return errors.Join(serve(ctx, o, base, customers, s, listener, toxics, folder), s.close(context.WithoutCancel(ctx)))
 }
 
-func serve(ctx context.Context, o UpOptions, base Options, customers bool, s *session, listener net.Listener, folder string) error {
+func serve(ctx context.Context, o UpOptions, base Options, customers bool, s *session, listener, toxics net.Listener, folder string) (err error) {
 	front, err := storefront(s)
 	if err != nil {
 		return err
@@ -76,8 +87,18 @@ func serve(ctx context.Context, o UpOptions, base Options, customers bool, s *se
 			return err
 		}
 	}
-	o.Ready(URLs{Storefront: "http://" + listener.Addr().String(), Folder: folder})
+	end, err := s.toxics(toxics, base.Seed, folder)
+	if err != nil {
+		return err
+	}
+	urls := URLs{Storefront: "http://" + listener.Addr().String(), Folder: folder}
+	if toxics != nil {
+		urls.Toxiproxy = "http://" + toxics.Addr().String()
+	}
+	o.Ready(urls)
 	<-ctx.Done()
+	// Before the last customers are waited for: they may wait for what is broken.
+	defer func(lifted error) { err = errors.Join(lifted, err) }(end(context.WithoutCancel(ctx)))
 	if g == nil {
 		return nil
 	}

@@ -195,6 +195,9 @@ type Rule struct {
 	// to 1; 0 is absent, which is 1. It is drawn once for each connection of a
 	// link, live or new, from Seed.
 	Toxicity float64 `json:"toxicity,omitempty"`
+	// Established spares the setting-up of connections: only those that stand
+	// meet the rule.
+	Established bool `json:"established,omitempty"`
 	// TTL bounds the rule's life: a relay that hears nothing for so long
 	// drops it by itself. At least 1 s.
 	TTL  topology.Duration `json:"ttl"`

@@ -15,17 +15,13 @@ import (
 	"github.com/bedlamlab/bedlam/topology"
 )
 
-// ruleTTL bounds a rule's life without the controller's heartbeat: the lease
-// of a run, after which nothing of it may still be harmful.
-const ruleTTL = topology.Duration(5 * time.Second)
-
 // links are the links that a fault harms, by one rule of the relay.
 type links struct{ rule deploy.Rule }
 
 // shape makes the rule of a resolved harm. Both directions are harmed unless
 // the experiment names one.
 func shape(r chaos.Resolved, kind string, args any) (links, error) {
-	l := links{deploy.Rule{ID: r.ID, Links: r.Links, Direction: r.Direction, Kind: kind, TTL: ruleTTL, Seed: r.Seed}}
+	l := links{deploy.Rule{ID: r.ID, Links: r.Links, Direction: r.Direction, Kind: kind, TTL: RuleTTL, Seed: r.Seed}}
 	switch l.rule.Direction {
 	case "":
 		l.rule.Direction = deploy.Both
@@ -41,32 +37,10 @@ func shape(r chaos.Resolved, kind string, args any) (links, error) {
 }
 
 // Inject programs the relay.
-func (l links) Inject(ctx context.Context, s deploy.System) error {
-	p, err := deploy.Power[deploy.Shaper](s)
-	if err != nil {
-		return err
-	}
-	return p.Shape(ctx, l.rule)
-}
+func (l links) Inject(ctx context.Context, s deploy.System) error { return Rule(l.rule).Inject(ctx, s) }
 
 // Lift takes the rule away and reads back that it is gone.
-func (l links) Lift(ctx context.Context, s deploy.System) error {
-	p, err := deploy.Power[deploy.Shaper](s)
-	if err != nil {
-		return err
-	}
-	if err := p.Unshape(ctx, l.rule.ID); err != nil {
-		return err
-	}
-	left, err := p.Rules(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the relay's rules back: %w", err)
-	}
-	if slices.ContainsFunc(left, func(r deploy.Rule) bool { return r.ID == l.rule.ID }) {
-		return errors.New("the relay still has the rule")
-	}
-	return nil
-}
+func (l links) Lift(ctx context.Context, s deploy.System) error { return Rule(l.rule).Lift(ctx, s) }
 
 // crosses reports whether a span is a call over one of the links.
 func (l links) crosses(s collector.Span) bool {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -136,13 +137,15 @@ func cutOff(line []byte) bool {
 }
 
 // Live returns the faults that a journal announces and does not show as
-// lifted, the latest first: the order in which to lift them.
+// lifted, the latest first: the order in which to lift them. A fault that is
+// announced again is what it was announced as last.
 func Live(entries []chaos.Entry) []chaos.Resolved {
 	var live []chaos.Resolved
 	for _, e := range entries {
 		switch e.Kind {
 		case chaos.Injecting:
 			if e.Fault != nil {
+				live = slices.DeleteFunc(live, func(r chaos.Resolved) bool { return r.ID == e.Fault.ID })
 				live = append([]chaos.Resolved{*e.Fault}, live...)
 			}
 		case chaos.LiftProven, chaos.Healed, chaos.Unsupported:

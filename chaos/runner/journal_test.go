@@ -115,6 +115,19 @@ func TestHealLiftsWhatIsLiveLatestFirst(t *testing.T) {
 	}
 }
 
+// What is announced twice is live once, as it was announced last.
+func TestLiveKnowsAChange(t *testing.T) {
+	again := injecting("a/1")
+	again.Fault.Action = "changed"
+	entries := []chaos.Entry{injecting("a/1"), injecting("b/1"), again}
+	if live := runner.Live(entries); len(live) != 2 || live[0].Action != "changed" || live[1].ID != "b/1" {
+		t.Errorf("live: %+v", live)
+	}
+	if live := runner.Live(append(entries, chaos.Entry{Kind: chaos.LiftProven, ID: "a/1"})); len(live) != 1 || live[0].ID != "b/1" {
+		t.Errorf("lifted once, live are %+v", live)
+	}
+}
+
 // TestHealingCutsOffNoLivingOwner: the owner of a run that only slept is in the
 // middle of a line while another process heals.
 func TestHealingCutsOffNoLivingOwner(t *testing.T) {

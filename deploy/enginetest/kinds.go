@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -70,6 +71,11 @@ func kindsOfRules(t *testing.T, f *fixture) {
 		{kind: "slicer", args: `{"average_size":100,"delay":"20ms"}`, seen: late(time.Duration(right.size()/100-1) * 20 * time.Millisecond)},
 		// The question has 21 bytes.
 		{kind: "limit_data", args: `{"bytes":60}`, seen: func(a answer) bool { return a.size() <= 60 && len(a.body) == 0 }},
+		{kind: "timeout", args: `{"timeout":"200ms"}`, seen: func(a answer) bool { return a.err == nil && a.size() == 0 && a.took >= 200*time.Millisecond }},
+		{kind: "reset_peer", args: `{"timeout":"200ms"}`, seen: func(a answer) bool {
+			return errors.Is(a.err, syscall.ECONNRESET) && a.size() == 0
+		}},
+		{kind: "refuse", seen: func(a answer) bool { return errors.Is(a.err, syscall.ECONNREFUSED) }},
 		// A hit that nobody hears, of the date for one, is the next one's to make up for.
 		{kind: "corrupt", args: `{"percent":100}`, tries: 50, within: time.Second, seen: func(a answer) bool {
 			return !bytes.Equal(a.body, right.body)

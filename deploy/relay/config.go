@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/loopback"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -70,7 +70,7 @@ func decodeConfig(r io.Reader) (Config, error) {
 }
 
 func (c Config) validate() error {
-	if err := loopback(c.Control); err != nil && !c.Exposed {
+	if err := loopback.Address(c.Control); err != nil && !c.Exposed {
 		return fmt.Errorf("control address %.100q: %w", c.Control, err)
 	}
 	if len(c.Token) < leastToken || strings.ContainsFunc(c.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -98,18 +98,6 @@ func (c Config) validate() error {
 				return fmt.Errorf("edge %.100q: %.100q is not host:port", e.Link.String(), a)
 			}
 		}
-	}
-	return nil
-}
-
-// loopback refuses an address that others can reach.
-func loopback(address string) error {
-	a, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return errors.New("want an IP address and a port")
-	}
-	if !a.Addr().IsLoopback() {
-		return errors.New("not on loopback")
 	}
 	return nil
 }

@@ -66,6 +66,9 @@ func (c *conn) apply(postings []*posting, t *tally) {
 		if m == nil {
 			m = p.meet(c.ordinal)
 			reset = reset || m.reset
+			if m.fuse != nil {
+				m.fuse.begin(c.close)
+			}
 		}
 		delete(met, p)
 		c.meetings = append(c.meetings, m)
@@ -78,6 +81,9 @@ func (c *conn) apply(postings []*posting, t *tally) {
 	}
 	for _, m := range met { // those that have gone
 		reset = reset || m.breaks && m.seen.Load()
+		if m.fuse != nil {
+			m.fuse.cut()
+		}
 	}
 	if !reset {
 		c.to.order(to, t)
@@ -192,6 +198,11 @@ func (c *conn) close(reset bool) {
 	c.closed = true
 	c.cancel() // first: a flow that meets a closed socket must know why
 	callee := c.callee
+	for _, m := range c.meetings {
+		if m.fuse != nil {
+			m.fuse.cut()
+		}
+	}
 	c.mu.Unlock()
 	for _, side := range []*net.TCPConn{c.caller, callee} {
 		if side == nil {

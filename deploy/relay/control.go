@@ -5,11 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/loopback"
 )
 
 // bodyLimit is the largest request: a rule for ten thousand links with long
@@ -48,15 +47,12 @@ func newControl(n *network, token string) http.Handler {
 	return c
 }
 
-// ServeHTTP lets in who holds the token and is no web page. A page that a
-// browser has loaded can reach loopback: by name, with its own Host (DNS
-// rebinding), or across origins, with an Origin.
+// ServeHTTP lets in who holds the token and is no web page.
 func (c *control) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	why := loopback.Foreign(r)
 	switch {
-	case !loopbackHost(r.Host):
-		http.Error(w, "the Host of a request must be a loopback address", http.StatusForbidden)
-	case len(r.Header.Values("Origin")) > 0:
-		http.Error(w, "requests from web pages are not taken", http.StatusForbidden)
+	case why != "":
+		http.Error(w, why, http.StatusForbidden)
 	case subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+c.token)) != 1:
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		http.Error(w, "missing or wrong token", http.StatusUnauthorized)
@@ -79,8 +75,7 @@ func (c *control) unshape(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "which rule? want ?id=", http.StatusBadRequest)
 		return
 	}
-	c.network.unshape(id)
-	done(w, nil)
+	done(w, c.network.unshape(id))
 }
 
 // An upstreamState says whether an instance is up.
@@ -133,17 +128,4 @@ func done(w http.ResponseWriter, err error) {
 func answer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(v) // an error means that the asker is gone
-}
-
-// loopbackHost reports whether a request's Host names this machine to itself.
-func loopbackHost(host string) bool {
-	name, _, err := net.SplitHostPort(host)
-	if err != nil {
-		name = host
-	}
-	if name == "localhost" {
-		return true
-	}
-	a, err := netip.ParseAddr(name)
-	return err == nil && a.IsLoopback()
 }

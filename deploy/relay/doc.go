@@ -75,6 +75,8 @@
 //   - A rule with a toxicity below 1 is met by that share of the connections,
 //     whatever its kind: each of them once and for all, from its first byte or
 //     from when the rule came, and the rest as if there were no rule.
+//   - A rule for established connections spares the set-up: what is new is
+//     dialled as if there were no rule, and meets it from its first byte.
 //   - Bytes that the kernel has taken are on the wire: a rule does not call them
 //     back. If a peer does not read, a splice may hold up to 1 MiB (its pipe)
 //     that it delivers, when the peer reads again, before the rule's turn.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,9 +63,10 @@ func (e *edge) open() error {
 
 // tend opens or closes the listener, as the state of the edge wants it. A
 // callee that is down refuses; but a refusal, too, must travel, so a link with
-// rules keeps its listener and lets the set-up meet them first.
+// rules keeps its listener and lets the set-up meet them first. A rule that
+// bars is stronger than either. The caller holds mu.
 func (e *edge) tend() error {
-	if e.up || len(e.postings) > 0 {
+	if !e.barred() && (e.up || len(e.postings) > 0) {
 		return e.open()
 	}
 	if e.listener != nil {
@@ -72,6 +74,13 @@ func (e *edge) tend() error {
 		e.listener = nil
 	}
 	return nil
+}
+
+func (e *edge) barred() bool {
+	return slices.ContainsFunc(e.postings, func(p *posting) bool {
+		_, bars := p.harm.(barring)
+		return bars
+	})
 }
 
 // accept admits connections until the listener is closed.
@@ -139,18 +148,24 @@ func (e *edge) dial(ctx context.Context) (*net.TCPConn, error) {
 func (e *edge) prepare() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.barred() {
+		return nil
+	}
 	return e.open()
 }
 
-// settleListener undoes a prepare that no rule followed.
-func (e *edge) settleListener() {
+// settleListener undoes a prepare that no rule followed, and tries again what
+// set could not open.
+func (e *edge) settleListener() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.tend()
+	return e.tend()
 }
 
-// set puts exactly these programs to work, on live connections too.
-func (e *edge) set(programs []*program, t *tally) {
+// set puts exactly these programs to work, on live connections too. The error
+// is that of a listener which a rule has barred so far and which cannot be had
+// again.
+func (e *edge) set(programs []*program, t *tally) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	posted := make(map[*program]*posting, len(e.postings))
@@ -174,7 +189,7 @@ func (e *edge) set(programs []*program, t *tally) {
 	for c := range e.conns {
 		c.apply(e.postings, t)
 	}
-	e.tend() // can only close: prepare has opened
+	return e.tend()
 }
 
 // setUp notes whether the callee is known to be down.

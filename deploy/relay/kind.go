@@ -51,6 +51,13 @@ type shared interface {
 	onLink() harm
 }
 
+// A barring harm keeps new connections out: while it is on a link, nothing
+// listens there.
+type barring interface {
+	harm
+	bars()
+}
+
 // An effect is what one rule does to one connection. The zero effect does
 // nothing.
 type effect struct {
@@ -64,6 +71,8 @@ type effect struct {
 	// breaks says that a connection that the rule has touched cannot go on
 	// without it: it is reset, like that, when the rule goes.
 	breaks bool
+	// expires says when the rule ends the connection by itself; nil: never.
+	expires *expiry
 }
 
 // A shaper changes one direction of one connection. It is called by one

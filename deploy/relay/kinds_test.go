@@ -28,7 +28,7 @@ func TestKinds(t *testing.T) {
 	}
 	for _, want := range []string{
 		"abort", "bandwidth", "blackhole", "corrupt", "delay_request", "dial_latency", "drop_response", "duplicate_request", "latency",
-		"limit_data", "partition", "reset", "slicer", "slow_close",
+		"limit_data", "partition", "refuse", "reset", "reset_peer", "slicer", "slow_close", "timeout",
 	} {
 		if !slices.Contains(names, want) {
 			t.Errorf("kind %s is missing from %v", want, names)

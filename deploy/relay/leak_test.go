@@ -40,14 +40,18 @@ func TestNothingLeaks(t *testing.T) {
 		rule("r", "bandwidth", "both", `{"rate":"1KB/s"}`),
 		rule("r", "slow_close", "both", `{"delay":"10m"}`),
 		rule("r", "blackhole", "both", ""),
+		rule("r", "timeout", "both", `{"timeout":"10m"}`),
+		rule("r", "reset_peer", "both", `{"timeout":"10m"}`),
 		rule("r", "dial_latency", "both", `{"latency":"10m"}`),
 		rule("r", "slicer", "both", `{"average_size":1,"delay":"10m"}`),
 		rule("r", "limit_data", "to", `{"bytes":1}`),
 		rule("r", "corrupt", "both", `{"percent":0.001}`), // so little that none is hit
 	}
+	cycles := 0
 	cycle := func(i int) {
 		rule := rules[i%len(rules)]
-		rule.ID = strconv.Itoa(i) // the evidence of those before is kept
+		cycles++
+		rule.ID = strconv.Itoa(cycles) // the evidence of those before is kept
 		fresh := dial(t, address)
 		ask(t, fresh, "x")
 		r.shape(rule)
@@ -56,12 +60,12 @@ func TestNothingLeaks(t *testing.T) {
 			r.unshape(rule.ID)
 			live.Close()
 			live = dial(t, address)
-		case "blackhole": // resets whoever spoke
+		case "blackhole", "timeout", "reset_peer": // reset whoever spoke
 			io.WriteString(fresh, "y")
 			eventually(t, "it is swallowed", func() bool { return r.evidence(ab, rule.ID).Bytes == 1 })
 			r.unshape(rule.ID)
 			if _, err := fresh.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-				t.Fatalf("after the hole: %v, want a reset", err)
+				t.Fatalf("after %s: %v, want a reset", rule.Kind, err)
 			}
 		case "slow_close":
 			fresh.CloseWrite()

@@ -139,26 +139,32 @@ func (n *network) put(r deploy.Rule, p *program, t *tally) error {
 		n.rules = append(n.rules, l)
 	}
 	l.timer = time.AfterFunc(r.TTL.D(), func() { n.expire(l) })
-	n.spread(touched, t)
-	return nil
+	return n.spread(touched, t)
 }
 
-// unshape takes a rule out; there may be none.
-func (n *network) unshape(id string) {
+// unshape takes a rule out; there may be none. The error is that of a listener
+// that the rule has barred and that cannot be had again: the rule is gone, and
+// to ask once more tries once more.
+func (n *network) unshape(id string) error {
 	t := newTally()
 	n.mu.Lock()
-	n.drop(n.find(id), t)
+	var err error
+	if l := n.find(id); l != nil {
+		err = n.drop(l, t)
+	} else if !n.closed {
+		for _, e := range n.edges {
+			err = errors.Join(err, e.settleListener())
+		}
+	}
 	n.mu.Unlock()
 	t.wait()
+	return err
 }
 
-func (n *network) drop(l *live, t *tally) {
-	if l == nil {
-		return
-	}
+func (n *network) drop(l *live, t *tally) error {
 	l.timer.Stop()
 	n.remove(l)
-	n.spread(l.rule.Links, t)
+	return n.spread(l.rule.Links, t)
 }
 
 // expire drops a rule that nobody has renewed.
@@ -173,7 +179,9 @@ func (n *network) expire(l *live) {
 		return
 	}
 	slog.Warn("relay: rule dropped, nobody has renewed it", "rule", l.rule.ID, "kind", l.rule.Kind, "ttl", l.rule.TTL.String())
-	n.drop(l, nil)
+	if err := n.drop(l, nil); err != nil {
+		slog.Error("relay: its link does not listen again", "rule", l.rule.ID, "err", err)
+	}
 }
 
 // renew extends every rule's life by its TTL from now.
@@ -231,8 +239,10 @@ func (n *network) remove(l *live) {
 	n.rules = slices.DeleteFunc(n.rules, func(o *live) bool { return o == l })
 }
 
-// spread brings the rules as they are now to these links.
-func (n *network) spread(links []topology.Link, t *tally) {
+// spread brings the rules as they are now to these links, to all of them
+// whatever the error is.
+func (n *network) spread(links []topology.Link, t *tally) error {
+	var errs []error
 	done := map[topology.Link]bool{}
 	for _, link := range links {
 		if done[link] {
@@ -245,6 +255,7 @@ func (n *network) spread(links []topology.Link, t *tally) {
 				programs = append(programs, l.program)
 			}
 		}
-		n.at[link].set(programs, t)
+		errs = append(errs, n.at[link].set(programs, t))
 	}
+	return errors.Join(errs...)
 }

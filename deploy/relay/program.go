@@ -21,7 +21,7 @@ type program struct {
 // same reports whether p and q do the same, so that one may go on as the other.
 func (p *program) same(q *program) bool {
 	return p.rule.Kind == q.rule.Kind && p.rule.Direction == q.rule.Direction &&
-		p.rule.Seed == q.rule.Seed && share(p.rule) == share(q.rule) && string(p.rule.Args) == string(q.rule.Args)
+		p.rule.Seed == q.rule.Seed && share(p.rule) == share(q.rule) && p.rule.Established == q.rule.Established && string(p.rule.Args) == string(q.rule.Args)
 }
 
 // share is how many of the connections meet a rule, from 0 to 1.
@@ -67,6 +67,7 @@ type meeting struct {
 	requests meddler
 	reset    bool
 	breaks   bool
+	fuse     *fuse       // nil: the rule does not end the connection by itself
 	seen     atomic.Bool // it has touched the connection
 }
 
@@ -82,10 +83,13 @@ func (p *posting) meet(ordinal uint64) *meeting {
 	})
 	m := &meeting{posting: p, requests: e.requests, breaks: e.breaks}
 	if e.to != nil && p.rule.Direction != deploy.From {
-		m.to = &stage{shaper: e.to, touch: m.touch}
+		m.to = &stage{shaper: e.to, touch: m.touch, spares: p.rule.Established}
 	}
 	if e.from != nil && p.rule.Direction != deploy.To {
-		m.from = &stage{shaper: e.from, touch: m.touch}
+		m.from = &stage{shaper: e.from, touch: m.touch, spares: p.rule.Established}
+	}
+	if e.expires != nil {
+		m.fuse = &fuse{expiry: *e.expires}
 	}
 	if e.reset {
 		m.reset = true
@@ -99,6 +103,9 @@ func (m *meeting) touch(c chunk) {
 	m.touched() // first: who has seen the evidence may count on it
 	m.posting.chunks.Add(1)
 	m.posting.bytes.Add(int64(len(c.data)))
+	if m.fuse != nil {
+		m.fuse.touch()
+	}
 }
 
 // touchRequest counts a request that the program has changed.

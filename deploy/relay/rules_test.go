@@ -59,6 +59,11 @@ func TestRefusals(t *testing.T) {
 		{"negative delay", func(r *deploy.Rule) { r.Kind, r.Args = "slow_close", json.RawMessage(`{"delay":"-1s"}`) }, "delay"},
 		{"an hour's delay", func(r *deploy.Rule) { r.Kind, r.Args = "slow_close", json.RawMessage(`{"delay":"1h"}`) }, "10m"},
 		{"a misspelt delay", func(r *deploy.Rule) { r.Kind, r.Args = "slow_close", json.RawMessage(`{"delya":"1s"}`) }, "delya"},
+		{"a negative timeout", func(r *deploy.Rule) { r.Kind, r.Args = "timeout", json.RawMessage(`{"timeout":"-1s"}`) }, "timeout"},
+		{"an hour's timeout", func(r *deploy.Rule) { r.Kind, r.Args = "reset_peer", json.RawMessage(`{"timeout":"1h"}`) }, "10m"},
+		{"refuse's argument", func(r *deploy.Rule) { r.Kind, r.Direction = "refuse", "both" }, "latency"},
+		{"one-way refusal", func(r *deploy.Rule) { r.Kind, r.Args, r.Direction = "refuse", nil, "to" }, "both"},
+		{"a refusal of some", func(r *deploy.Rule) { r.Kind, r.Args, r.Direction, r.Toxicity = "refuse", nil, "both", 0.5 }, "toxicity"},
 		{"no latency of a set-up", func(r *deploy.Rule) { r.Kind, r.Args = "dial_latency", nil }, "nothing"},
 		{"correlation of one set-up", func(r *deploy.Rule) {
 			r.Kind, r.Args = "dial_latency", json.RawMessage(`{"latency":"1s","correlation":5}`)

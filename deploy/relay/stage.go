@@ -10,6 +10,7 @@ type stage struct {
 	touch  func(chunk) // told of each chunk that was changed
 	queue  []chunk     // by arrival; each at is when it may go on
 	paced  bool        // the first chunk has had its time from a pacer
+	spares bool        // a set-up passes as if the stage were not there
 }
 
 // A chain is the stages of a flow, in the order in which bytes pass them. The
@@ -28,6 +29,10 @@ func (h *chain) pass(i int, c chunk) {
 		return
 	}
 	s := h.stages[i]
+	if s.spares && c.mark == opening { // the first chunk of all: it overtakes nothing
+		h.pass(i+1, c)
+		return
+	}
 	h.held(-c.size())
 	touched := s.shaper.shape(c, func(e chunk) {
 		// A FIFO: what comes later goes on later, whatever was drawn.
