@@ -52,7 +52,7 @@ func (p *Plane) CanImpair(ctx context.Context, i deploy.Impairment) error {
 			err = h.Can(t)
 		}
 		if err != nil {
-			return fmt.Errorf("%s on %s: %w", i.Kind, instance, err)
+			return fmt.Errorf("%s: %w", instance, err)
 		}
 	}
 	return nil

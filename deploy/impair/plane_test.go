@@ -174,7 +174,7 @@ func TestImpairFails(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{`{"text":"red","fail":"apply"}`, errMark.Error()},
 		{`{"text":"red","fail":"nothing"}`, "the kernel does not show it"},
-		{`{"text":"red","fail":"can"}`, "mark on a: there is no ink (buy some)"},
+		{`{"text":"red","fail":"can"}`, "a: there is no ink (buy some)"},
 		{`{"text":7}`, "cannot unmarshal"},
 	} {
 		b := newBoard(t)

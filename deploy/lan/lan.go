@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 )
 
 // A Net is a run's own subnet.
@@ -75,10 +76,18 @@ func nth(pool netip.Prefix, i int) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}), width)
 }
 
+// looks bounds how often this machine's addresses are read, while other runs
+// make and remove theirs.
+const looks = 100
+
 // Taken returns the subnets of this machine, with which a new network must not
 // overlap: its addresses' and routes', and its name servers.
 func Taken() ([]netip.Prefix, error) {
 	own, err := net.InterfaceAddrs()
+	for again := 0; err != nil && again < looks; again++ { // a link has come or gone between the links and their addresses
+		time.Sleep(time.Millisecond)
+		own, err = net.InterfaceAddrs()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func newIsolated(*testing.T) deploy.Engine {
 
 func needCells(t *testing.T) {
 	t.Helper()
-	if err := cell.Try(); err != nil {
+	if err := cell.Check(); err != nil {
 		t.Skip(err)
 	}
 }
