@@ -41,6 +41,9 @@ test: build ## run all tests (under 12 minutes on 2 cores)
 	@export GOFLAGS="$$(go env GOFLAGS) -buildvcs=false"; race=-race; \
 	$(HASCC) || { race=; echo "cgo has no working C compiler here: testing without the race detector"; }; \
 	pg=$$(bin/bedlam postgres) && export PATH="$$PATH:$$pg" || echo "no PostgreSQL: the tests that need one are skipped"; \
+	bin/bedlam doctor | awk '$$1 != "✓" && $$2 == "docker" { sub(/^[^ ]+ +docker +/, ""); print "no Docker: the tests that need it are skipped: " $$0 }'; \
+	test "$$(id -u)" = 0 || echo "not root: the tests that need it are skipped"; \
+	{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || echo "no Chromium: the tests that look at pages are skipped"; \
 	set -x; go test $$race -p 3 -timeout 20m -shuffle=on ./...
 
 .PHONY: image

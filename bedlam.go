@@ -59,6 +59,7 @@ type Options struct {
 // A Status says where a run is, once or twice a second and at each change.
 type Status struct {
 	runner.Progress
+	Note string // if there is one, it stands alone: something to be told whatever is done next
 	Step string // while the system is brought up or taken down: what is done
 	Live loadgen.Live
 	Left time.Duration // estimate of what is left of the run
@@ -82,7 +83,7 @@ var engines = map[string]struct {
 	text string
 }{
 	"process": {func() deploy.Engine { return process.New(process.Options{}) }, "each instance is a process of this machine; no root, no Docker"},
-	"docker":  {func() deploy.Engine { return docker.New(docker.Options{}) }, "each instance is a container of this machine's Docker daemon"},
+	"docker":  {func() deploy.Engine { return docker.New() }, "each instance is a container of this machine's Docker daemon"},
 }
 
 // Engines returns the names of the engines.

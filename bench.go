@@ -46,7 +46,7 @@ func Bench(ctx context.Context, o Options) (b Benchmark, err error) {
 	if o, err = o.withDefaults(); err != nil {
 		return b, err
 	}
-	if err := Heal(ctx, nil); err != nil {
+	if err := healFor(ctx, o, o.Engine); err != nil {
 		return b, err
 	}
 	folder, err := os.MkdirTemp("", "bedlam-bench-*")

@@ -60,7 +60,7 @@ func BenchEngines(ctx context.Context, o Options, rounds int) (EnginesBenchmark,
 	if rounds < 1 {
 		return EnginesBenchmark{}, usage("%d rounds: want at least 1", rounds)
 	}
-	if err := Heal(ctx, nil); err != nil {
+	if err := healFor(ctx, o, Engines()...); err != nil {
 		return EnginesBenchmark{}, err
 	}
 	b := EnginesBenchmark{Machine: Machine(), Rounds: rounds, Engines: Engines()}

@@ -33,14 +33,12 @@ const wantDisk = 2 << 30
 
 // Doctor says what this machine can do. It starts nothing and fetches nothing.
 func Doctor(ctx context.Context) []Fact {
-	facts := []Fact{system(), memoryFact(), diskFact(), stateFact(), postgresFact(ctx), dockerFact(ctx), shopFact()}
-	return append(facts, Fact{Name: "relay faults", OK: true, Text: "latency, bandwidth, partition, blackhole, reset and slow_close on every edge need no root"},
-		Fact{Name: "signals", OK: true, Text: "kill, stop and pause need no root"})
+	return []Fact{system(), memoryFact(), diskFact(), stateFact(), postgresFact(ctx), dockerFact(ctx), shopFact()}
 }
 
 func system() Fact {
 	f := Fact{Name: "system", Needed: true, OK: runtime.GOOS == "linux" || runtime.GOOS == "darwin",
-		Text: fmt.Sprintf("%s/%s, %d CPUs", runtime.GOOS, runtime.GOARCH, runtime.NumCPU()), Hint: "Linux is home; macOS runs what needs no namespaces"}
+		Text: fmt.Sprintf("%s/%s, %d CPUs", runtime.GOOS, runtime.GOARCH, runtime.NumCPU()), Hint: "Linux has every engine, macOS the engine process"}
 	if runtime.NumCPU() < 2 {
 		f.Text += " (with one CPU the load generator and the shop are in each other's way)"
 	}

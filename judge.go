@@ -34,6 +34,11 @@ func Judge(folder string) (chaos.Result, error) {
 	if err != nil {
 		return chaos.Result{}, usageError{fmt.Errorf("%s: %w", folder, err)}
 	}
+	return judge(folder, rec)
+}
+
+// judge judges a record and writes the reports into its folder.
+func judge(folder string, rec *chaos.Record) (chaos.Result, error) {
 	res := check.Judge(rec)
 	return res, writeReports(folder, res)
 }

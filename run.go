@@ -67,12 +67,12 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if err := able(ctx, o.Engine); err != nil {
 		return Outcome{}, err
 	}
-	heal := func() error { return Heal(ctx, func(text string) { o.Observe(Status{Step: text}) }) }
+	// Before anything is made; and what an earlier run has paused is not the doing
+	// of a system's owner.
+	if err := healFor(ctx, o, o.Engine); err != nil {
+		return Outcome{}, err
+	}
 	if o.System != "" {
-		// What an earlier run has paused is not its owner's doing.
-		if err := heal(); err != nil {
-			return Outcome{}, err
-		}
 		if err := o.ready(ctx); err != nil {
 			return Outcome{}, err
 		}
@@ -82,10 +82,7 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if out.Folder, err = runFolder(o.Out, began, fmt.Sprintf("seed%d", o.Seed)); err != nil {
 		return Outcome{}, err
 	}
-	if err := heal(); err != nil {
-		return Outcome{}, err
-	}
-	p := chaos.Plan{Schema: planSchema, Run: runID(began), Seed: o.Seed, Suite: schedule.Suite, Engine: o.Engine, System: o.System, Lacks: o.lacks(), Version: Version,
+	p := chaos.Plan{Schema: planSchema, Run: runID(began), Seed: o.Seed, Suite: schedule.Suite, Words: o.Words, Engine: o.Engine, System: o.System, Lacks: o.lacks(), Version: Version,
 		Commit: commit(), Machine: Machine(), Rate: o.Rate, Arrivals: o.Arrivals, Baseline: topology.Duration(runner.Baseline),
 		Experiments: es, Topology: t, Started: began.UTC()}
 	err = errors.Join(writeJSON(out.Folder, scheduleFile, schedule), writeJSON(out.Folder, planFile, p))
@@ -93,9 +90,13 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 		err = record(ctx, o, p, schedule, out.Folder)
 	}
 	o.Observe(Status{Step: "judging"})
-	var judgeErr error
-	if out.Result, judgeErr = Judge(out.Folder); judgeErr != nil {
-		err = errors.Join(err, judgeErr)
+	rec, judgeErr := readRecord(out.Folder)
+	if judgeErr == nil {
+		out.Result, judgeErr = judge(out.Folder, rec)
+	}
+	if judgeErr != nil {
+		// Not the fault of what was asked for, as it would be in [Judge].
+		err = errors.Join(err, fmt.Errorf("judging %s: %w", out.Folder, judgeErr))
 	}
 	return out, err
 }
@@ -267,12 +268,19 @@ type watch struct {
 	begun time.Time // when the experiment of at began
 }
 
-// goodput counts, for the runner, the requests due in the whole seconds of a
-// stretch of which it is known whether they are good.
+// goodput counts, for the runner, the requests due in a stretch of which it is
+// known whether they are good.
 func (w *watch) goodput(from, to time.Time) (good, decided int) {
-	for _, s := range w.g.Live().Seconds {
-		at := w.start.Add(s.From)
-		if !at.Before(from) && !at.Add(time.Second).After(to) {
+	return goodput(w.g.Live().Seconds, from.Sub(w.start), to.Sub(w.start))
+}
+
+// goodput counts in whole seconds, as the load is counted, and as many of them
+// as the stretch is long: both of its ends are moved back to where a second
+// begins.
+func goodput(seconds []loadgen.Second, from, to time.Duration) (good, decided int) {
+	from, to = from.Truncate(time.Second), to.Truncate(time.Second)
+	for _, s := range seconds {
+		if from <= s.From && s.From < to {
 			_, n := s.Goodput()
 			good, decided = good+s.Good, decided+n
 		}

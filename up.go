@@ -48,11 +48,11 @@ func Up(ctx context.Context, o UpOptions) error {
 	}
 	defer listener.Close()
 	began := time.Now()
-	folder, err := runFolder(o.Out, began, "up")
-	if err != nil {
+	if err := healFor(ctx, base, base.Engine); err != nil {
 		return err
 	}
-	if err := Heal(ctx, func(text string) { base.Observe(Status{Step: text}) }); err != nil {
+	folder, err := runFolder(o.Out, began, "up")
+	if err != nil {
 		return err
 	}
 	s, err := open(ctx, base, runID(began), folder, services.Shop())

@@ -94,6 +94,10 @@ func phases(t testing.TB) func(bedlam.Status) {
 	return func(s bedlam.Status) {
 		mu.Lock()
 		defer mu.Unlock()
+		if s.Note != "" {
+			t.Log(s.Note)
+			return
+		}
 		now := s.Phase
 		if s.Experiment != "" && now != "quiet" {
 			now = s.Experiment + ": " + now

@@ -33,6 +33,11 @@ func TestScene(t *testing.T) {
 	if name == "" {
 		t.Skip("it is a part of other tests")
 	}
+	if name == "nowhere" { // its state has no place
+		bedlamtest.Run(t, bedlamtest.Options{Engine: "process", Rate: 5, Tries: 1}, "recommend-down")
+		t.Log("the test goes on")
+		return
+	}
 	if name == "run" { // is cut short by go test's own time
 		out := bedlamtest.Run(t, bedlamtest.Options{Engine: "process", Rate: 5, Tries: 1}, "recommend-down")
 		bedlamtest.Require(t, out, chaos.Pass)
@@ -137,6 +142,19 @@ func TestTimeIsShort(t *testing.T) {
 	}
 	if left := s.left(t); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// TestNoResultIsAnEnd has a run of which there is nothing to return.
+func TestNoResultIsAnEnd(t *testing.T) {
+	s := newStage(t)
+	file := filepath.Join(s.dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.play(t, "nowhere", append(programs(t), "BEDLAM_STATE="+filepath.Join(file, "state")))
+	if err == nil || strings.Contains(out, "the test goes on") || !strings.Contains(out, "not a directory") {
+		t.Errorf("%v, want an end that says why:\n%s", err, out)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,11 +81,12 @@ func build(ctx context.Context) (string, error) {
 	return folder, nil
 }
 
-// flags are the user's own, but for those that we set.
+// flags are the user's own, but for those that we set, and those that want cgo.
 func flags() string {
 	var kept []string
 	for _, f := range strings.Fields(os.Getenv("GOFLAGS")) {
-		if !strings.HasPrefix(strings.TrimLeft(f, "-"), "mod=") {
+		name, _, _ := strings.Cut(strings.TrimLeft(f, "-"), "=")
+		if !slices.Contains([]string{"mod", "race", "msan", "asan"}, name) {
 			kept = append(kept, f)
 		}
 	}

@@ -42,6 +42,14 @@ type Witnessed interface {
 	Met(s collector.Span) bool
 }
 
+// A Passing fault may be over without being lifted, as a crash is whose victim
+// is started again at once: what the lift finds is the system's own doing, and
+// its recovery begins with the harm.
+type Passing interface {
+	// Passes reports whether this one is.
+	Passes() bool
+}
+
 // A Mode says how many of the selected instances are harmed.
 type Mode string
 
@@ -89,7 +97,11 @@ type Step struct {
 	Spec
 	At       topology.Duration // from the beginning of the experiment's fault phase
 	Duration topology.Duration // 0: to the end of the fault phase
-	Share    int               // the most percent of a service's replicas that it may harm; 50 unless given
+	// Share is the most percent of a service's replicas that it may harm; 50
+	// unless given. Counted are the instances that the selector picks, each
+	// service for itself: the victims, or for a fault on edges the callers,
+	// however many callees they lose.
+	Share int
 }
 
 // A Resolved is a harm with nothing left to choose: what the schedule and the
@@ -123,6 +135,7 @@ func (a *RawArgs) UnmarshalJSON(b []byte) error { *a = append((*a)[:0], b...); r
 // An Experiment is one question to the system.
 type Experiment struct {
 	Name        string // of the file, without its ending
+	Word        string // that names it on the command line: its name, or its file's path
 	Title       string
 	Description string
 	Tags        []string

@@ -42,8 +42,10 @@ type Plan struct {
 	Schema string `json:"schema"` // bedlam.plan/1
 	Run    string `json:"run"`
 	Seed   uint64 `json:"seed"`
-	Suite  string `json:"suite"`
-	Engine string `json:"engine"`
+	Suite  string `json:"suite"` // the words, with spaces between them
+	// Words are what was named on the command line: experiments, suites, files.
+	Words  []string `json:"words,omitempty"`
+	Engine string   `json:"engine"`
 	// System is the file that named the system, for one that ran before.
 	System string `json:"system,omitempty"`
 	// Lacks says which data the run could not have whatever it did, and why:
@@ -70,8 +72,9 @@ type Machine struct {
 	Host   string `json:"host,omitempty"`
 }
 
-// An Entry is one line of the journal. It is written and flushed to the disk
-// before what it announces is done.
+// An Entry is one line of the journal. Each is on the disk before the run goes
+// on: Injecting and Lifting before what they announce is done, the others after
+// what they tell of.
 type Entry struct {
 	Time       time.Time `json:"time"`
 	Kind       EntryKind `json:"kind"`
@@ -85,27 +88,30 @@ type Entry struct {
 type EntryKind string
 
 // The kinds of entries, in the order of a run. An experiment's windows are
-// read from them: baseline ends at the first Injecting; the fault phase lasts
-// from an experiment's first Injected to its last Lifting; after, from there
-// to Recovered or Ended.
+// read from them: the baseline, which all share, lasts from BaselineStarted to
+// BaselineEnded; the fault phase from an experiment's first Injected to its last
+// Lifting; after, from the last Lifted, or from 3 s before Recovered if that is
+// later, to the next experiment's ExperimentBegun or to LoadStopped.
 const (
 	RunStarted      EntryKind = "run-started"      // the system is up, the load begins
 	BaselineStarted EntryKind = "baseline-started" // the load is warm
 	BaselineEnded   EntryKind = "baseline-ended"
 	ExperimentBegun EntryKind = "experiment-begun"
-	Injecting       EntryKind = "injecting"   // about to inject
-	Injected        EntryKind = "injected"    // Inject returned
-	Proven          EntryKind = "proven"      // the probe saw the effect; Detail says what
-	Unproven        EntryKind = "unproven"    // it did not; Detail says what it saw instead
-	Unsupported     EntryKind = "unsupported" // the engine lacks the power; nothing was harmed
-	Aborted         EntryKind = "aborted"     // the experiment's own abort limit was breached, or a lease expired
-	Lifting         EntryKind = "lifting"     // about to lift
-	Lifted          EntryKind = "lifted"      // Lift returned
-	LiftProven      EntryKind = "lift-proven"
+	Injecting       EntryKind = "injecting"     // about to inject
+	Injected        EntryKind = "injected"      // Inject returned
+	Proven          EntryKind = "proven"        // the probe saw the effect; Detail says what
+	Unproven        EntryKind = "unproven"      // it did not; Detail says what it saw instead
+	Unsupported     EntryKind = "unsupported"   // the engine lacks the power; nothing was harmed
+	Aborted         EntryKind = "aborted"       // the experiment's own abort limit was breached
+	LeaseLost       EntryKind = "lease-lost"    // the run's lease expired: another process may be healing
+	Lifting         EntryKind = "lifting"       // about to lift
+	Lifted          EntryKind = "lifted"        // Lift returned
+	LiftProven      EntryKind = "lift-proven"   // the probe saw that it is gone
+	Healed          EntryKind = "healed"        // lifted by another process, read back, not probed
 	LiftFailed      EntryKind = "lift-failed"   // exit code 4
-	Recovered       EntryKind = "recovered"     // goodput back in the band for 3 s
-	NotRecovered    EntryKind = "not-recovered" // it was not within the time allowed
-	Audited         EntryKind = "audited"       // Detail names the audit's folder
+	Recovered       EntryKind = "recovered"     // goodput was back in the band for 3 s, all after the last lift; Detail counts them
+	NotRecovered    EntryKind = "not-recovered" // it was not, 20 s after the last lift
+	Audited         EntryKind = "audited"       // ID names the audit; or Detail says why there is none
 	ExperimentEnded EntryKind = "experiment-ended"
 	LoadStopped     EntryKind = "load-stopped"
 	Quiescent       EntryKind = "quiescent"

@@ -43,7 +43,7 @@ type ExperimentResult struct {
 	After     Window    `json:"after"`
 	Rows      []Row     `json:"rows"`
 	Findings  []Finding `json:"findings"`
-	Hops      []Hop     `json:"hops"` // first failing hops of the failed requests, most frequent first
+	Hops      []Hop     `json:"hops"` // first failing hops of the failed requests, by phase, most frequent first
 }
 
 // An Injection says whether the fault was really there.
@@ -58,7 +58,8 @@ type Injection struct {
 // A Recovery says whether the fault is gone and the system is well again.
 type Recovery struct {
 	Status  string   `json:"status"`            // recovered, not-recovered, not-lifted, none
-	Seconds *float64 `json:"seconds,omitempty"` // from the lift to the first of 3 s in the baseline's band
+	Seconds *float64 `json:"seconds,omitempty"` // to the first of 3 s in the baseline's band; of several faults the longest
+	Since   string   `json:"since,omitempty"`   // from where they count: lift, or injection for a fault that passes by itself
 	Lift    string   `json:"lift"`              // what the probe saw after the lift
 }
 
@@ -123,7 +124,8 @@ type Load struct {
 
 // A Hop is the edge at which failed requests failed first.
 type Hop struct {
-	Site    string `json:"site"` // from->to, or a service
+	Phase   string `json:"phase,omitempty"` // fault (with the recovery), after or baseline
+	Site    string `json:"site"`            // from->to, or a service
 	Error   string `json:"error"`
 	Count   int    `json:"count"`
 	Example string `json:"example"` // a trace id

@@ -28,10 +28,12 @@ type Engine interface {
 	Up(ctx context.Context, p Plan) (System, error)
 	// Attach finds the system that an earlier process started in scratch, so
 	// that its faults can be lifted. Its powers work; its supervisor does not.
+	// Who does not take it down closes it, if it is an [io.Closer] (see [Power]).
 	Attach(ctx context.Context, scratch string) (System, error)
 	// Sweep ends and removes all that a run left: processes, containers,
 	// folders. It needs nothing but the run's scratch folder, is idempotent,
-	// and returns when a read-back shows that nothing is left.
+	// and returns when a read-back shows that nothing is left that anybody could
+	// remove: an engine's own documentation says what that may be.
 	Sweep(ctx context.Context, run, scratch string) error
 }
 

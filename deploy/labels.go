@@ -4,8 +4,9 @@ package deploy
 // and files that make containers write them, engines that find containers read
 // them; the names are a contract with systems that run already.
 const (
-	// LabelRun holds the run that a container, a network, a volume or an
-	// unfinished image belongs to. Nobody's but Bedlam's own bear it.
+	// LabelRun holds the run that a container, a network or a volume belongs to.
+	// Bedlam gives it to nothing else; but an image that somebody makes of such a
+	// container inherits it, and so do that image's containers.
 	LabelRun = "dev.bedlam.run"
 	// LabelInstance holds which instance a container is, unless the file of a
 	// system that runs already names another label.

@@ -210,6 +210,7 @@ func frames(t *testing.T, path string, n, k int) []byte {
 			w.Record(sample(i))
 			if (i+1)%k == 0 {
 				time.Sleep(time.Second) // of the bubble's clock: ten times what a flush is put off
+				synctest.Wait()         // the writer's clock ticks at that very moment, too
 			}
 		}
 		if err := w.Close(); err != nil {

@@ -37,6 +37,7 @@ type refusal struct {
 //	2xx                       ok, or degraded if it says so; the meaning is checked after this
 //	402, 409                  an honest refusal if it names one: declined, sold_out, empty_cart
 //	429, 503 with Retry-After failed: shed, without effect
+//	other 429                 unknown for a write, which may have been sent on before it was refused; failed for a read
 //	other 4xx, 3xx            failed, with the shop's own code
 //	other 5xx                 unknown for a write, failed for a read
 func (r *Request) classify(a *http1.Answer) {
@@ -66,6 +67,8 @@ func (r *Request) classify(a *http1.Answer) {
 		r.Order = b.Order
 	}
 	switch {
+	case a.Status == 429 && writes(r.Class):
+		r.Outcome = Unknown
 	case a.Status == 402 && r.Reason == "declined",
 		a.Status == 409 && (r.Reason == "sold_out" || r.Reason == "empty_cart"):
 		r.Outcome = OK

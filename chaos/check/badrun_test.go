@@ -40,11 +40,22 @@ func failed(r *loadgen.Request) {
 	}
 }
 
+func untruthful(r *loadgen.Request) { r.Outcome, r.Reason = loadgen.Failed, "untrue" }
+
 // limit changes what an experiment holds the shop to.
 func (w *world) limit(experiment string, ls ...chaos.Limit) {
 	for i := range w.plan.Experiments {
 		if w.plan.Experiments[i].Name == experiment {
 			w.plan.Experiments[i].Hypothesis.Limits = ls
+		}
+	}
+}
+
+// passing makes an experiment's fault one that passes by itself.
+func (w *world) passing(experiment string) {
+	for i, e := range w.schedule.Experiments {
+		if e.Name == experiment {
+			w.schedule.Experiments[i].Faults[0].Args = nil
 		}
 	}
 }
@@ -63,10 +74,10 @@ func (w *world) hang(begun float64, signs ...float64) {
 // badAnswers are those that the shop was seen to give.
 var badAnswers = []bad{
 	{"an untrue answer", func(t *testing.T, w *world) {
-		w.each(firstBegun+3, firstBegun+3.02, func(r *loadgen.Request) { r.Outcome, r.Reason = loadgen.Failed, "untrue" })
+		w.each(firstBegun+3, firstBegun+3.02, untruthful)
 	}, "truth", "catalog", bankCut, chaos.Fail},
 	{"an untrue answer before any fault", func(t *testing.T, w *world) {
-		w.each(5, 5.02, func(r *loadgen.Request) { r.Outcome, r.Reason = loadgen.Failed, "untrue" })
+		w.each(5, 5.02, untruthful)
 	}, "truth", "catalog", "", chaos.Fail},
 	{"a call without a timeout", func(t *testing.T, w *world) {
 		w.hang(firstBegun, 1, 1.5, 2, 2.5)
@@ -90,9 +101,21 @@ var badMeasures = []bad{
 	{"an edge that is asked too often", func(t *testing.T, w *world) {
 		w.limit(bankCut, chaos.Limit{Metric: "amplification", Phase: "fault", Edge: "payment->bank", Min: 1, Max: 1.5})
 	}, "hypothesis", "payment->bank", bankCut, chaos.Fail},
+	{"an edge that is asked too often, and often not at all", func(t *testing.T, w *world) {
+		w.limit(bankCut, chaos.Limit{Metric: "amplification", Phase: "fault", Edge: "payment->bank", Min: 1, Max: 1.5})
+		for i := range 300 { // calls that an open breaker ends before they leave
+			sp := w.span(w.id(), "payment", "bank", firstBegun+1+float64(i)/100, 0.001, 1, "UNAVAILABLE")
+			sp.PeerInstance, sp.Attrs = "", map[string]string{"call.breaker": "open"}
+		}
+	}, "hypothesis", "payment->bank", bankCut, chaos.Fail},
 	{"no recovery in time", func(t *testing.T, w *world) {
 		w.limit(recommendDown, chaos.Limit{Metric: "recovery", Max: 1})
 		w.each(secondBegun+7, secondBegun+10, failed)
+	}, "hypothesis", "", recommendDown, chaos.Fail},
+	{"a crash that the shop gets over late, and before its lift", func(t *testing.T, w *world) {
+		w.limit(recommendDown, chaos.Limit{Metric: "recovery", Max: 5})
+		w.passing(recommendDown)
+		w.each(secondBegun+injectedAfter, secondBegun+liftingAfter-0.5, failed)
 	}, "hypothesis", "", recommendDown, chaos.Fail},
 	{"no recovery at all, though no limit asks for one", func(t *testing.T, w *world) {
 		w.limit(recommendDown, chaos.Limit{Metric: "goodput", Phase: "fault", Min: 0.9, Max: 1})
@@ -113,7 +136,7 @@ var badMeasures = []bad{
 			Detail: "goodput 0.100 of 300 requests is below the experiment's abort limit of 0.500"})
 	}, "abort", "", bankCut, chaos.Fail},
 	{"the lease was lost", func(t *testing.T, w *world) {
-		w.journal = slices.Insert(w.journal, 8, chaos.Entry{Time: moment(firstBegun + 6), Kind: chaos.Aborted, Experiment: bankCut, Detail: "the lease is lost"})
+		w.journal = slices.Insert(w.journal, 8, chaos.Entry{Time: moment(firstBegun + 6), Kind: chaos.LeaseLost, Experiment: bankCut, Detail: "it expired"})
 		w.erase(bankCut, chaos.ExperimentEnded)
 	}, "abort", "", bankCut, chaos.Inconclusive},
 	{"a limit that only the generator broke", func(t *testing.T, w *world) {
@@ -156,6 +179,17 @@ var badRecords = []bad{
 	}, "witnesses", "", bankCut, chaos.Inconclusive},
 	{"one of two faults is not proven", func(t *testing.T, w *world) {
 		w.schedule.Experiments[0].Faults = append(w.schedule.Experiments[0].Faults, chaos.Resolved{ID: bankCut + "/2", Action: "kill", Instances: []string{"payment-2"}})
+	}, "witnesses", "", bankCut, chaos.Inconclusive},
+	{"one of two faults is met by no request", func(t *testing.T, w *world) {
+		second := chaos.Resolved{ID: bankCut + "/2", Action: "kill", Instances: []string{"payment-2"}}
+		w.schedule.Experiments[0].Faults = append(w.schedule.Experiments[0].Faults, second)
+		for _, e := range slices.Clone(w.journal) {
+			if e.Experiment == bankCut && e.ID != "" {
+				e.ID, e.Fault = second.ID, nil
+				w.journal = append(w.journal, e)
+			}
+		}
+		slices.SortStableFunc(w.journal, func(a, b chaos.Entry) int { return a.Time.Compare(b.Time) })
 	}, "witnesses", "", bankCut, chaos.Inconclusive},
 	{"a power that the engine has not got", func(t *testing.T, w *world) {
 		w.erase(bankCut, chaos.Injecting, chaos.Injected, chaos.Proven, chaos.Lifting, chaos.Lifted, chaos.LiftProven, chaos.Recovered, chaos.Audited)

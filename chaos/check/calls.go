@@ -15,7 +15,7 @@ type calls map[string]*attempts
 // attempts are those of one edge.
 type attempts struct {
 	edge       topology.Edge
-	all, first int
+	all, first int              // that were sent
 	excess     []collector.Span // tried more often than the edge allows
 	overran    []collector.Span // lasted longer than the edge's timeout
 }
@@ -61,9 +61,11 @@ func (m *meter) calls(w chaos.Window) calls {
 		if a == nil {
 			return true // over no edge of the topology
 		}
-		a.all++
-		if s.Attempt == 1 {
-			a.first++
+		if sent(s) {
+			a.all++
+			if s.Attempt == 1 {
+				a.first++
+			}
 		}
 		if s.Attempt > most(a.edge.Policy) {
 			a.excess = append(a.excess, s)
@@ -76,6 +78,12 @@ func (m *meter) calls(w chaos.Window) calls {
 	return c
 }
 
+// sent reports whether an attempt went to anybody: one that finds every breaker
+// open has a span too, asks nobody, and would make the others look fewer.
+func sent(s collector.Span) bool {
+	return s.PeerInstance != "" || s.Attrs["call.breaker"] != "open"
+}
+
 // untraced says why the calls over an edge, or over them all, left no traces in
 // the record; empty: they did. Our own customers trace what they ask for.
 func (m *meter) untraced(edge string) string {
@@ -85,7 +93,8 @@ func (m *meter) untraced(edge string) string {
 	return m.rec.Plan.Lacks["traces"]
 }
 
-// amplification is attempts over first attempts of one edge, or of them all.
+// amplification is attempts over first attempts, of those that were sent, over
+// one edge or over them all.
 func (m *meter) amplification(edge string, w chaos.Window) reading {
 	if m.untraced(edge) != "" {
 		return reading{}

@@ -25,6 +25,7 @@ import (
 	"strings"
 
 	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/loadgen"
 )
 
 // A Check is one opinion, as the catalogue lists it.
@@ -105,7 +106,6 @@ func judgeExperiment(v *view) chaos.ExperimentResult {
 	v.injection = injection(v)
 	e := chaos.ExperimentResult{Name: v.Name, Title: v.spec.Title, Baseline: v.baseline, Fault: v.fault, After: v.after,
 		Injection: v.injection, Recovery: recovery(v), Rows: rows(v), Hops: hops(v), Findings: []chaos.Finding{}}
-	v.hops = e.Hops
 	// A late generator is not among these: each limit asks about its own phase.
 	sound := v.m.sound && v.ended && v.injection.Status == "proven"
 	for _, c := range experimentChecks {
@@ -167,22 +167,47 @@ var planned = experimentCheck{
 
 // repeat tells each finding how to see it again.
 func repeat(fs []chaos.Finding, p chaos.Plan, experiment string) []chaos.Finding {
-	what, where := cmp.Or(experiment, p.Suite), "--engine "+p.Engine
+	where, how := "--engine "+p.Engine, ""
 	if p.System != "" {
 		where = "--system " + quoted(p.System)
 	}
+	if p.Arrivals != "" && p.Arrivals != loadgen.Poisson {
+		how = " --arrivals " + quoted(p.Arrivals)
+	}
+	what := named(p, experiment)
 	for i := range fs {
-		fs[i].Repeat = fmt.Sprintf("bedlam run %s --seed %d --rate %g %s", where, p.Seed, p.Rate, what)
+		fs[i].Repeat = fmt.Sprintf("bedlam run %s --seed %d --rate %g%s %s", where, p.Seed, p.Rate, how, what)
 	}
 	return fs
 }
 
-// quoted writes a path as a shell reads it.
-func quoted(path string) string {
-	if strings.ContainsAny(path, " \t\n'\"\\$`&|;<>()*?[]#~!{}") {
-		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+// named returns what names an experiment on the command line, or the whole run
+// if there is none. Plans of earlier versions hold no words.
+func named(p chaos.Plan, experiment string) string {
+	if experiment == "" && len(p.Words) == 0 {
+		return p.Suite
 	}
-	return path
+	if experiment == "" {
+		var all []string
+		for _, word := range p.Words {
+			all = append(all, quoted(word))
+		}
+		return strings.Join(all, " ")
+	}
+	for _, e := range p.Experiments {
+		if e.Name == experiment && e.Word != "" {
+			return quoted(e.Word)
+		}
+	}
+	return quoted(experiment)
+}
+
+// quoted writes a word as a shell reads it.
+func quoted(word string) string {
+	if word == "" || strings.ContainsAny(word, " \t\n'\"\\$`&|;<>()*?[]#~!{}") {
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
 }
 
 // noData says that nothing can be told, and why.

@@ -59,7 +59,7 @@ func injection(v *view) chaos.Injection {
 	in.Probe = strings.Join(saw, "; ")
 	switch {
 	case begun == 0:
-	case len(v.faults) > 0 && proven == len(v.faults) && (in.Witnesses > 0 || alone != ""):
+	case len(v.faults) > 0 && proven == len(v.faults) && (len(unmet(v, byFault)) == 0 || alone != ""):
 		in.Status = "proven"
 	default:
 		in.Status = "unproven"
@@ -67,16 +67,30 @@ func injection(v *view) chaos.Injection {
 	return in
 }
 
+// unmet returns the IDs of the faults that no request met, those that no
+// request can show by its trace left aside. One fault's witnesses say nothing
+// of another's.
+func unmet(v *view, byFault map[string]int) []string {
+	var ids []string
+	for _, f := range v.faults {
+		if _, ok := v.m.rec.Faults[f.ID].(chaos.Witnessed); (ok || len(v.faults) == 1) && byFault[f.ID] == 0 {
+			ids = append(ids, f.ID)
+		}
+	}
+	return ids
+}
+
 // notProven begins what the probe saw in place of the fault.
 const notProven = "not proven: "
 
 // witnessed: the fault was really there.
 var witnessed = experimentCheck{
-	Check: Check{"witnesses", "every fault is seen by a probe, and at least one request met it, where the services send traces"},
+	Check: Check{"witnesses", "every fault is seen by a probe, and at least one request met each, where the services send traces"},
 	on:    onRecord,
 	judge: func(v *view) []chaos.Finding {
 		in := v.injection
 		f := chaos.Finding{Verdict: chaos.Inconclusive, Mechanism: "injection"}
+		byFault, _ := witnesses(v)
 		_, any := v.has(chaos.Proven)
 		switch {
 		case in.Status == "proven":
@@ -91,6 +105,8 @@ var witnessed = experimentCheck{
 			f.Text = "the experiment ended before its fault was seen"
 		case in.Witnesses == 0:
 			f.Text = "no request met the fault: the experiment says nothing about the shop"
+		case len(unmet(v, byFault)) > 0:
+			f.Text = "no request met " + strings.Join(unmet(v, byFault), ", ") + ": what the experiment says of it, it says of the other faults"
 		default:
 			f.Text = "not every fault of the experiment was injected and seen"
 		}
@@ -123,7 +139,7 @@ func (v *view) stretches() []stretch {
 				if s.from.IsZero() {
 					s.from = e.Time
 				}
-			case chaos.Lifted, chaos.LiftProven:
+			case chaos.Lifted, chaos.LiftProven, chaos.Healed:
 				if s.to.IsZero() {
 					s.to = e.Time
 				}

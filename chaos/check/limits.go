@@ -59,6 +59,20 @@ func (v *view) window(phase string) chaos.Window {
 	return v.fault
 }
 
+// measured returns the stretch that a limit speaks of: its phase's, or that of
+// the recovery.
+func (v *view) measured(l chaos.Limit) chaos.Window {
+	if l.Metric != "recovery" {
+		return v.window(l.Phase)
+	}
+	x, since := v.recovery(fromDue)
+	w := chaos.Window{From: since.at, To: v.after.To}
+	if x.value != nil && !math.IsInf(*x.value, 1) {
+		w.To = since.at + *x.value
+	}
+	return w
+}
+
 // holds holds one limit against the record. A limit that would be kept if the
 // generator had not been late itself, or was broken while it was, is not held
 // against the shop.
@@ -74,10 +88,25 @@ func (v *view) holds(l chaos.Limit) (chaos.Verdict, reading) {
 		return chaos.Inconclusive, x
 	case kept(x):
 		return chaos.Pass, x
-	case kept(v.metric(l.Metric, l.Class, l.Edge, w, fromSent)), v.lateIn(cmp.Or(l.Phase, "fault")) != "":
+	case kept(v.metric(l.Metric, l.Class, l.Edge, w, fromSent)), v.lateFor(l) != "":
 		return chaos.Inconclusive, x
 	}
 	return chaos.Fail, x
+}
+
+// lateFor says how far the generator fell behind where a limit is measured;
+// empty: it did not.
+func (v *view) lateFor(l chaos.Limit) string {
+	if l.Metric != "recovery" {
+		return v.lateIn(cmp.Or(l.Phase, "fault"))
+	}
+	late := v.lateIn("after")
+	for _, b := range v.comebacks() {
+		if b.at < v.lifted { // it lasts through a part of the fault phase
+			late = cmp.Or(late, v.lateIn("fault"))
+		}
+	}
+	return late
 }
 
 // untraced says why the calls that a limit speaks of left no traces.
@@ -89,10 +118,10 @@ func (v *view) untraced(l chaos.Limit) string {
 }
 
 // blame names the site of a broken limit, with an example trace: the edge it
-// speaks of, or where most of the bad requests failed first.
+// speaks of, or where most of the bad requests of its phase failed first.
 func (v *view) blame(l chaos.Limit) (site, trace string, n int) {
-	if len(v.hops) > 0 {
-		site, trace, n = v.hops[0].Site, v.hops[0].Example, v.hops[0].Count
+	if hs := v.hopsIn(v.measured(l)); len(hs) > 0 {
+		site, trace, n = hs[0].Site, hs[0].Example, hs[0].Count
 	} else if s, r, slow := slowest(v, l); slow {
 		site, trace, n = s, r, 1
 	}
@@ -165,7 +194,7 @@ func figure(metric string, x float64) string {
 // in the slowest request.
 func slowest(v *view, l chaos.Limit) (site, trace string, ok bool) {
 	var worst loadgen.Request
-	for _, r := range v.m.due(v.window(l.Phase)) {
+	for _, r := range v.m.due(v.measured(l)) {
 		if (l.Class == "" || r.Class == l.Class) && r.Latency() > worst.Latency() {
 			worst = r
 		}
@@ -182,18 +211,18 @@ func slowest(v *view, l chaos.Limit) (site, trace string, ok bool) {
 var aborted = experimentCheck{
 	Check: Check{"abort", "goodput never falls below the experiment's own abort limit"},
 	judge: func(v *view) []chaos.Finding {
+		if detail, was := v.has(chaos.LeaseLost); was {
+			return []chaos.Finding{{Verdict: chaos.Inconclusive, Text: "the run lost its lease: " + detail}}
+		}
 		detail, was := v.has(chaos.Aborted)
 		if !was {
 			return nil
 		}
-		f := chaos.Finding{Verdict: chaos.Inconclusive, Text: "aborted: " + detail}
-		if strings.Contains(detail, "abort limit") {
-			f.Mechanism = "abort"
-			if v.lateIn("fault") == "" {
-				f.Verdict = chaos.Fail
-			}
-			f.Site, f.Trace, f.Count = v.blame(chaos.Limit{})
+		f := chaos.Finding{Verdict: chaos.Inconclusive, Mechanism: "abort", Text: "aborted: " + detail}
+		if v.lateIn("fault") == "" {
+			f.Verdict = chaos.Fail
 		}
+		f.Site, f.Trace, f.Count = v.blame(chaos.Limit{})
 		return []chaos.Finding{f}
 	},
 }

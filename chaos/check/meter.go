@@ -49,7 +49,6 @@ type view struct {
 	after     chaos.Window // from the recovery to the next experiment
 	ended     bool         // the journal saw its end
 	injection chaos.Injection
-	hops      []chaos.Hop       // set once they are known, for the checks
 	lates     map[string]string // by phase, how far the generator fell behind; made as they are asked for
 }
 

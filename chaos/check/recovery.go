@@ -14,7 +14,7 @@ const (
 	// band is how far below the baseline's goodput is still normal: one request
 	// in a hundred.
 	band = 0.01
-	// looked is how many seconds after the lift must be in the record before it
+	// looked is how many seconds of a recovery must be in the record before it
 	// may say that goodput never came back: two stretches of recoveredFor.
 	looked = 2 * recoveredFor
 	// step is how finely the beginning of the recovery is told, in seconds: a
@@ -33,13 +33,13 @@ func recovery(v *view) chaos.Recovery {
 		return r
 	}
 	r.Lift = strings.Join(unique(proven), "; ")
-	x := v.recoveryTime(fromDue)
+	x, of := v.recovery(fromDue)
 	switch {
 	case x.value == nil:
 	case math.IsInf(*x.value, 1):
 		r.Status = "not-recovered"
 	default:
-		r.Status, r.Seconds = "recovered", x.value
+		r.Status, r.Seconds, r.Since = "recovered", x.value, of.since
 	}
 	return r
 }
@@ -85,48 +85,112 @@ var lifted = experimentCheck{
 
 // recovered: the system gets well once the fault is gone.
 var recovered = experimentCheck{
-	Check: Check{"recovery", "once the fault is lifted, goodput comes back"},
+	Check: Check{"recovery", "once the fault is gone, goodput comes back"},
 	judge: func(v *view) []chaos.Finding {
 		for _, l := range v.spec.Hypothesis.Limits {
 			if l.Metric == "recovery" {
 				return nil // its own limit says more
 			}
 		}
-		x := v.recoveryTime(fromSent)
+		x, of := v.recovery(fromSent)
 		if x.value == nil || !math.IsInf(*x.value, 1) {
 			return nil
 		}
 		f := chaos.Finding{Verdict: chaos.Fail, Mechanism: "recovery",
-			Text: fmt.Sprintf("goodput did not come back in the %d s after the lift", x.n)}
-		f.Site, f.Trace, f.Count = v.blame(chaos.Limit{Phase: "after"})
-		if v.lateIn("after") != "" {
+			Text: fmt.Sprintf("goodput did not come back in the %d s after the %s", x.n, of.since)}
+		l := chaos.Limit{Metric: "recovery"}
+		f.Site, f.Trace, f.Count = v.blame(l)
+		if v.lateFor(l) != "" {
 			f.Verdict = chaos.Inconclusive
 		}
 		return []chaos.Finding{f}
 	},
 }
 
-// recoveryTime is the time from the last lift to the first stretch of
-// recoveredFor seconds in the band; infinite if there is none although the
-// record looks long enough, nil if it is too short to tell. n is how many
-// seconds after the lift there are.
+// A comeback is what a recovery is counted from: the moment from which on the
+// system had itself to get well.
+type comeback struct {
+	at    float64
+	since string // lift or injection
+}
+
+// comebacks returns one for all faults that stay until they are lifted, the last
+// lift, and one for each that passes by itself. Its lift comes long after the
+// system has got over it, or should have: counted from there, a slow recovery
+// could not be seen.
+func (v *view) comebacks() []comeback {
+	var all []comeback
+	last := comeback{never, "lift"}
+	for _, f := range v.faults {
+		if p, ok := v.m.rec.Faults[f.ID].(chaos.Passing); ok && p.Passes() {
+			if e, was := v.last(f.ID, chaos.Injected); was {
+				all = append(all, comeback{v.m.at(e.Time), "injection"})
+			}
+		} else if e, was := v.last(f.ID, chaos.Lifted); was {
+			last.at = max(last.at, v.m.at(e.Time))
+		}
+	}
+	if last.at < 0 && len(all) == 0 {
+		last.at = v.lifted // of a fault that the schedule does not know
+	}
+	if last.at >= 0 {
+		all = append(all, last)
+	}
+	return all
+}
+
+// recoveryTime is the time from a comeback to the first stretch of recoveredFor
+// seconds in the band, of several the longest: a crash under another fault that
+// keeps goodput out of the band has not been recovered from before that is gone.
+// It is infinite if there is no such stretch although the record looks long
+// enough, nil if it is too short to tell. n is how many seconds after the
+// comeback there are.
 //
 // The stretch is taken as a whole, as the runner does that waits for it: at a
 // low rate a single failed request would put its own second out of the band.
 func (v *view) recoveryTime(c clock) reading {
-	if !v.harmed || v.lifted < 0 {
-		return reading{}
-	}
+	x, _ := v.recovery(c)
+	return x
+}
+
+// recovery is recoveryTime, and from where it counts.
+func (v *view) recovery(c clock) (reading, comeback) {
 	normal := v.m.sample(v.baseline, "", c)
-	if normal.n == 0 {
-		return reading{}
+	if !v.harmed || v.lifted < 0 || normal.n == 0 {
+		return reading{}, comeback{}
 	}
 	least := float64(normal.good)/float64(normal.n) - band
-	n := int(v.after.To - v.lifted)
-	rs := v.m.due(chaos.Window{From: v.lifted, To: v.after.To})
+	var longest reading
+	var of comeback
+	for i, b := range v.comebacks() {
+		x := v.backIn(b.at, least, c)
+		// One that cannot be told may be longer than any but one that never came.
+		if i == 0 || slower(x, longest) {
+			longest, of = x, b
+		}
+	}
+	return longest, of
+}
+
+// slower reports whether a is the longer recovery, or may be.
+func slower(a, b reading) bool {
+	switch {
+	case b.value != nil && math.IsInf(*b.value, 1):
+		return false
+	case a.value == nil:
+		return true
+	}
+	return b.value != nil && *a.value > *b.value || math.IsInf(*a.value, 1)
+}
+
+// backIn is the time from a moment until goodput is, for recoveredFor seconds,
+// at least so high.
+func (v *view) backIn(since, least float64, c clock) reading {
+	n := int(v.after.To - since)
+	rs := v.m.due(chaos.Window{From: since, To: v.after.To})
 	good, from, to := 0, 0, 0
 	for i := 0; ; i++ {
-		begin := v.lifted + float64(i)*step
+		begin := since + float64(i)*step
 		if begin+recoveredFor > v.after.To {
 			break
 		}

@@ -11,12 +11,34 @@ import (
 	"github.com/bedlamlab/bedlam/observability/collector"
 )
 
-// hops counts where the requests of the fault phase that got no good answer
-// failed first.
+// hops says of each phase where its requests that got no good answer failed
+// first: of the fault phase with the recovery, of what came after, and of the
+// baseline, which an experiment shares with the others.
 func hops(v *view) []chaos.Hop {
 	out := []chaos.Hop{}
-	for _, r := range v.m.due(chaos.Window{From: v.fault.From, To: max(v.fault.To, v.after.From)}) {
-		if good(r) || !v.harmed {
+	if !v.harmed {
+		return out
+	}
+	for _, p := range []struct {
+		name string
+		w    chaos.Window
+	}{
+		{"fault", chaos.Window{From: v.fault.From, To: max(v.fault.To, v.after.From)}}, {"after", v.after}, {"baseline", v.baseline},
+	} {
+		for _, h := range v.hopsIn(p.w) {
+			h.Phase = p.name
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// hopsIn counts where the requests of a window that got no good answer failed
+// first, most frequent first.
+func (v *view) hopsIn(w chaos.Window) []chaos.Hop {
+	var out []chaos.Hop
+	for _, r := range v.m.due(w) {
+		if good(r) {
 			continue
 		}
 		spans := v.m.trace(r.TraceID)

@@ -65,8 +65,11 @@ type world struct {
 // meets is a fault that failed calls to an instance have met.
 type meets struct {
 	chaos.Fault
-	peer string
+	peer   string
+	passes bool
 }
+
+func (m meets) Passes() bool { return m.passes }
 
 func (m meets) Met(s collector.Span) bool { return s.Error && s.PeerInstance == m.peer }
 
@@ -258,7 +261,7 @@ func (w *world) record() *chaos.Record {
 	if !w.noFault {
 		for _, e := range w.schedule.Experiments {
 			for _, f := range e.Faults {
-				rec.Faults[f.ID] = meets{peer: f.Instances[0]}
+				rec.Faults[f.ID] = meets{peer: f.Instances[0], passes: len(f.Args) == 0}
 			}
 		}
 	}

@@ -72,7 +72,7 @@ func TestBad(t *testing.T) {
 		{"an unknown class", "class: checkout", "class: wish", `x.yaml:7: unknown class "wish" (want one of home, product, cart-add, cart-read, checkout, order)`},
 		{"an edge where none is looked at", "class: checkout", "edge: a->b", `x.yaml:7: goodput is no metric of an edge: only amplification takes one`},
 		{"a class where none is looked at", "edge: payment->bank", "class: checkout", `x.yaml:8: amplification takes no class`},
-		{"a phase where none is looked at", "name: goodput, arguments: {phase: after, class: checkout}", "name: recovery, arguments: {phase: after}", `x.yaml:7: recovery takes no phase: it is the time after the lift`},
+		{"a phase where none is looked at", "name: goodput, arguments: {phase: after, class: checkout}", "name: recovery, arguments: {phase: after}", `x.yaml:7: recovery takes no phase: it has a time of its own`},
 		{"one bound", "[0.9, 1]", "[0.9]", `x.yaml:7: tolerance must be [least, most], both included and finite`},
 		{"bounds the wrong way round", "[0.9, 1]", "[1, 0.9]", `x.yaml:7: tolerance must be [least, most], both included and finite`},
 		{"a bound that is none", "[0.9, 1]", "[.nan, 1]", `x.yaml:7: tolerance must be [least, most], both included and finite`},

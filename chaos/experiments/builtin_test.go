@@ -124,6 +124,31 @@ func TestFind(t *testing.T) {
 	if got := find(mine, "recommend-down"); got != "mine recommend-down" {
 		t.Error(got)
 	}
+	if got := find(mine, filepath.Dir(mine)+"/./mine.yml"); got != "mine" {
+		t.Errorf("%s: want the file that is named twice once", got)
+	}
+	other := filepath.Join(t.TempDir(), "mine.yaml")
+	ours := filepath.Join(t.TempDir(), "recommend-down.yaml")
+	nameless := filepath.Join(t.TempDir(), ".yaml")
+	for _, path := range []string{other, ours, nameless} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for want, words := range map[string][]string{
+		"two experiments are called mine: " + mine + " and " + other:                 {mine, other},
+		"two experiments are called recommend-down: recommend-down and " + ours:      {"smoke", ours},
+		"two experiments are called recommend-down: " + ours + " and recommend-down": {ours, "smoke"},
+		nameless + ": the file has nothing before its ending":                        {nameless},
+	} {
+		if got := find(words...); !strings.HasPrefix(got, want) {
+			t.Errorf("%q: got %s, want %s", words, got, want)
+		}
+	}
+	if es, err := experiments.Find([]string{"./../experiments/recommend-down.yaml", "gateway-replica-killed"}); err != nil ||
+		es[0].Word != "./../experiments/recommend-down.yaml" || es[1].Word != "gateway-replica-killed" {
+		t.Errorf("got %+v, %v: want each with the word that names it", es, err)
+	}
 	for _, c := range [][]string{{"nonsense"}, {""}, {"./none.yaml"}, {}} {
 		if es, err := experiments.Find(c); err == nil {
 			t.Errorf("%q found %d experiments", c, len(es))

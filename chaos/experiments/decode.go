@@ -204,7 +204,7 @@ func (d decoder) limit(n *yaml.Node) (chaos.Limit, error) {
 	case l.Class != "" && (l.Metric == "amplification" || l.Metric == "recovery"):
 		return l, d.errorf(n, "%s takes no class", l.Metric)
 	case l.Phase != "" && l.Metric == "recovery":
-		return l, d.errorf(n, "recovery takes no phase: it is the time after the lift")
+		return l, d.errorf(n, "recovery takes no phase: it has a time of its own")
 	}
 	if l.Phase == "" {
 		l.Phase = "fault"

@@ -46,6 +46,7 @@ func All() ([]chaos.Experiment, error) {
 		if err != nil {
 			return nil, err
 		}
+		e.Word = e.Name
 		all = append(all, e)
 	}
 	return all, nil
@@ -64,32 +65,43 @@ func Suites() ([]string, error) {
 
 // Find returns the experiments that words name: each a suite, a built-in
 // experiment or a path to a file (one that ends in .yaml or .yml or contains a
-// slash). An experiment named twice is run once.
+// slash). An experiment named twice is run once; two of one name are refused,
+// because nothing of a run could tell them apart.
 func Find(words []string) ([]chaos.Experiment, error) {
 	all, err := All()
 	if err != nil {
 		return nil, err
 	}
 	var found []chaos.Experiment
-	add := func(e chaos.Experiment) {
-		if !slices.ContainsFunc(found, func(f chaos.Experiment) bool { return f.Name == e.Name }) {
+	add := func(e chaos.Experiment) error {
+		i := slices.IndexFunc(found, func(f chaos.Experiment) bool { return f.Name == e.Name })
+		switch {
+		case i < 0:
 			found = append(found, e)
+		case filepath.Clean(found[i].Word) != filepath.Clean(e.Word):
+			return fmt.Errorf("two experiments are called %s: %s and %s; rename a file, or run them one by one", e.Name, found[i].Word, e.Word)
 		}
+		return nil
 	}
 	for _, word := range words {
 		if strings.ContainsRune(word, filepath.Separator) || path.Ext(word) == ".yaml" || path.Ext(word) == ".yml" {
 			e, err := Load(word)
+			if err == nil {
+				e.Word = word
+				err = add(e)
+			}
 			if err != nil {
 				return nil, err
 			}
-			add(e)
 			continue
 		}
 		n := len(found)
 		known := false
 		for _, e := range all {
 			if e.Name == word || slices.Contains(e.Tags, word) {
-				add(e)
+				if err := add(e); err != nil {
+					return nil, err
+				}
 				known = true
 			}
 		}
@@ -127,6 +139,11 @@ func Load(name string) (chaos.Experiment, error) {
 // Parse reads an experiment. Its name is that of the file, without folder and
 // ending. Errors begin with the file's name and the line.
 func Parse(name string, b []byte) (chaos.Experiment, error) {
+	base := path.Base(filepath.ToSlash(name))
+	base = strings.TrimSuffix(base, path.Ext(base))
+	if base == "" {
+		return chaos.Experiment{}, fmt.Errorf("%s: the file has nothing before its ending, which would be the experiment's name", name)
+	}
 	if !utf8.Valid(b) || slices.Contains(b, 0) {
 		return chaos.Experiment{}, fmt.Errorf("%s: not a text file", name)
 	}
@@ -135,8 +152,7 @@ func Parse(name string, b []byte) (chaos.Experiment, error) {
 	if err != nil {
 		return chaos.Experiment{}, err
 	}
-	base := path.Base(filepath.ToSlash(name))
-	e.Name = strings.TrimSuffix(base, path.Ext(base))
+	e.Name = base
 	return e, nil
 }
 

@@ -239,9 +239,9 @@ func TestBadParameters(t *testing.T) {
 	for _, c := range []struct {
 		action, args, direction, want string
 	}{
-		{"latency", ``, "", "delay.latency must be more than 0"},
-		{"latency", `{"delay":{"latency":"-1s"}}`, "", "delay.latency must be more than 0"},
-		{"latency", `{"delay":{"latency":"1h"}}`, "", "at most 10m0s"},
+		{"latency", ``, "", "delay.latency must be between 5ms and 10m0s"},
+		{"latency", `{"delay":{"latency":"-1s"}}`, "", "delay.latency must be between 5ms and 10m0s"},
+		{"latency", `{"delay":{"latency":"1h"}}`, "", "and 10m0s"},
 		{"latency", `{"delay":{"latency":"soon"}}`, "", "soon"},
 		{"latency", `{"delay":{"latency":300}}`, "", "cannot unmarshal"},
 		{"latency", `{"delay":{"latency":"1s","jitter":"2s"}}`, "", "delay.jitter must be between 0 and delay.latency"},
@@ -271,6 +271,7 @@ func TestBadParameters(t *testing.T) {
 		{"slow_close", `{"delay":"1s"}`, "up", `unknown direction "up"`},
 		{"reset", `{"probability":0}`, "", "probability must be"},
 		{"reset", `{"probability":1.1}`, "", "probability must be"},
+		{"reset", `{"probability":1e-12}`, "", "probability must be between 0.01 and 1"},
 		{"reset", ``, "to", "a reset has no direction"},
 		{"crash_loop", `{"life":"-1s"}`, "", "life must be between 0s and 1s"},
 		{"crash_loop", `{"life":"2s"}`, "", "life must be between 0s and 1s"},

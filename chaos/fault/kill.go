@@ -87,6 +87,10 @@ func (f *end) Lift(ctx context.Context, s deploy.System) error {
 	return f.each(func(in string) error { return holder.Release(ctx, in) })
 }
 
+// Passes implements [chaos.Passing]: unless it is held, the supervisor starts a
+// victim again while the fault is still on.
+func (f *end) Passes() bool { return !f.Hold }
+
 // Probe wants every victim to be down or to have been started again since;
 // after the lift, to run and be ready.
 func (f *end) Probe(ctx context.Context, s deploy.System, injected bool) (string, error) {

@@ -14,7 +14,7 @@ type pause struct{ victims }
 
 func init() {
 	register(Kind{Name: "pause", On: onInstances, Needs: needs[deploy.Pauser]().and(needs[deploy.Inspector]()),
-		Doc: "Freezes an instance with SIGSTOP: it takes connections and answers nothing; SIGCONT thaws it.",
+		Doc: "Freezes an instance, by SIGSTOP or a container's freezer: it takes connections and answers nothing until it is thawed.",
 		build: func(r chaos.Resolved) (chaos.Fault, error) {
 			return &pause{victims: r.Instances}, decode(r.Args, &struct{}{})
 		}})

@@ -30,8 +30,8 @@ func newReset(r chaos.Resolved) (chaos.Fault, error) {
 	if err := decode(r.Args, f); err != nil {
 		return nil, err
 	}
-	if f.Probability <= 0 || f.Probability > 1 {
-		return nil, errors.New("probability must be more than 0 and at most 1")
+	if f.Probability < leastProbability || f.Probability > 1 {
+		return nil, fmt.Errorf("probability must be between %g and 1", leastProbability)
 	}
 	if r.Direction != "" && r.Direction != deploy.Both {
 		return nil, errors.New("a reset has no direction: it ends both")
@@ -40,6 +40,10 @@ func newReset(r chaos.Resolved) (chaos.Fault, error) {
 	f.links, err = shape(r, "reset", map[string]float64{"probability": f.Probability})
 	return f, err
 }
+
+// leastProbability asks for 690 connections of a probe, which take a second or
+// two, before it may say that it has seen no reset.
+const leastProbability = 0.01
 
 // Probe wants a broken connection on every link, trying as often as the
 // probability needs for one chance in a thousand of missing it; after the

@@ -72,7 +72,7 @@ func rows(goodput [3]float64, v chaos.Verdict) []chaos.Row {
 func passed() chaos.ExperimentResult {
 	return chaos.ExperimentResult{Name: "recommend-down", Title: "Recommendations are down", Verdict: chaos.Pass,
 		Injection: chaos.Injection{Status: "proven", Victims: []string{"recommend-1", "recommend-2"}, Faults: []string{"kill {hold: true}"}, Probe: "recommend-1 is down, recommend-2 is down", Witnesses: 70},
-		Recovery:  chaos.Recovery{Status: "recovered", Seconds: of(0), Lift: "recommend-1 runs, recommend-2 runs"},
+		Recovery:  chaos.Recovery{Status: "recovered", Seconds: of(0), Since: "lift", Lift: "recommend-1 runs, recommend-2 runs"},
 		Baseline:  chaos.Window{From: 3, To: 13}, Fault: chaos.Window{From: 13.4, To: 19.3}, After: chaos.Window{From: 20.4, To: 24.5},
 		Rows: rows([3]float64{1, 0.99999, 1}, chaos.Pass), Findings: []chaos.Finding{}}
 }
@@ -90,8 +90,8 @@ func failed() chaos.ExperimentResult {
 			{Check: "captured-once", Verdict: chaos.Fail, Site: "payment", Mechanism: "idempotency", Text: "order o-17 was charged 2 times (and 3 more)", Trace: "deadbeefdeadbeefdeadbeefdeadbeef", Count: 4, Repeat: again},
 		},
 		Hops: []chaos.Hop{
-			{Site: "payment->bank", Error: "DEADLINE_EXCEEDED", Count: 31, Example: "4bf92f3577b34da6a3ce929d0e0e4736"},
-			{Site: "checkout->payment", Error: "breaker open", Count: 7, Example: "0badcafe0badcafe0badcafe0badcafe"},
+			{Phase: "fault", Site: "payment->bank", Error: "DEADLINE_EXCEEDED", Count: 31, Example: "4bf92f3577b34da6a3ce929d0e0e4736"},
+			{Phase: "after", Site: "checkout->payment", Error: "breaker open", Count: 7, Example: "0badcafe0badcafe0badcafe0badcafe"},
 			{Site: "gateway->checkout", Error: strings.Repeat("a long error; ", 12), Count: 1, Example: "1badcafe0badcafe0badcafe0badcafe"},
 			{Site: "gateway", Error: "shed", Count: 1, Example: "2badcafe0badcafe0badcafe0badcafe"},
 		}}
@@ -116,8 +116,8 @@ func unsupported() chaos.ExperimentResult {
 // unproven has no finding of its own: only the run's conditions speak.
 func unproven() chaos.ExperimentResult {
 	return chaos.ExperimentResult{Name: "shipping-paused", Title: "", Verdict: chaos.Inconclusive,
-		Injection: chaos.Injection{Status: "unproven", Victims: []string{"shipping-1"}, Faults: []string{"pause"}, Probe: "shipping-1 is frozen"},
-		Recovery:  chaos.Recovery{Status: "recovered", Seconds: of(12.5), Lift: "shipping-1 runs"},
+		Injection: chaos.Injection{Status: "unproven", Victims: []string{"shipping-1"}, Faults: []string{"stop"}, Probe: "shipping-1 is down"},
+		Recovery:  chaos.Recovery{Status: "recovered", Seconds: of(12.5), Since: "injection", Lift: "shipping-1 runs"},
 		Baseline:  chaos.Window{From: 3, To: 13}, Fault: chaos.Window{From: 62, To: 70}, After: chaos.Window{From: 71, To: 76},
 		Rows: rows([3]float64{1, 1, 1}, chaos.Inconclusive)}
 }
@@ -186,12 +186,12 @@ func hostile() chaos.Result {
 		e := &r.Experiments[i]
 		e.Name, e.Title = evil, evil
 		e.Injection = chaos.Injection{Status: evil, Victims: []string{evil}, Faults: []string{evil}, Probe: evil}
-		e.Recovery = chaos.Recovery{Status: evil, Lift: evil}
+		e.Recovery = chaos.Recovery{Status: evil, Since: evil, Lift: evil}
 		for j := range e.Rows {
 			e.Rows[j].Metric, e.Rows[j].Class, e.Rows[j].Limit, e.Rows[j].Unit = evil, evil, evil, evil
 		}
 		e.Findings = []chaos.Finding{{Check: evil, Site: evil, Mechanism: evil, Text: evil, Trace: evil, Repeat: evil, Verdict: chaos.Fail}}
-		e.Hops = []chaos.Hop{{Site: evil, Error: evil, Example: evil, Count: -1}}
+		e.Hops = []chaos.Hop{{Phase: evil, Site: evil, Error: evil, Example: evil, Count: -1}}
 	}
 	r.Findings = r.Experiments[0].Findings
 	for i := range r.Audit {

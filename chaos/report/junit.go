@@ -70,7 +70,7 @@ func JUnit(w io.Writer, r chaos.Result) error {
 			texts = append(texts, inFull(f))
 		}
 		for _, h := range e.Hops {
-			texts = append(texts, fmt.Sprintf("failed first at %s: %d × %s (trace %s)", h.Site, h.Count, h.Error, h.Example))
+			texts = append(texts, fmt.Sprintf("failed first at %s%s: %d × %s (trace %s)", h.Site, elsewhere(h), h.Count, h.Error, h.Example))
 		}
 		message := strings.ToLower(e.Verdict.String())
 		if len(e.Findings) > 0 {

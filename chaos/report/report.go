@@ -6,6 +6,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -93,12 +94,26 @@ func short(id string) string {
 func recovered(x chaos.Recovery) string {
 	switch {
 	case x.Seconds != nil:
-		// Recovery is looked for second by second: 0 means within the first.
+		// A second has too few requests for more: 0 means within the first.
 		return "≤ " + duration(max(1, *x.Seconds))
 	case x.Status == "" || x.Status == "none":
 		return dash
 	}
 	return cut(strings.ReplaceAll(x.Status, "-", " "), mostWord)
+}
+
+// howSoon says how soon, and after what, a system that recovered did so.
+func howSoon(x chaos.Recovery) string {
+	return fmt.Sprintf("recovered within %s of the %s", duration(max(1, *x.Seconds)), cut(plain(cmp.Or(x.Since, "lift")), mostWord))
+}
+
+// elsewhere says in which phase a hop failed, if it is not the one that is meant
+// without saying so.
+func elsewhere(h chaos.Hop) string {
+	if h.Phase == "" || h.Phase == "fault" {
+		return ""
+	}
+	return " (" + cut(h.Phase, mostWord) + ")"
 }
 
 // total returns the row of a metric over all requests.
@@ -111,8 +126,7 @@ func total(e chaos.ExperimentResult, metric string) chaos.Row {
 	return chaos.Row{Metric: metric}
 }
 
-// cell prints one figure of a row. Recovery is looked for second by second, so
-// that 0 means within the first.
+// cell prints one figure of a row. A recovery of 0 means within the first second.
 func cell(row chaos.Row, x *float64) string {
 	if row.Metric == "recovery" && x != nil && *x >= 0 && *x <= 1 {
 		return "≤ " + duration(1)

@@ -68,7 +68,7 @@ func newSection(number int, r chaos.Result, e chaos.ExperimentResult, traces map
 	}
 	s.Recovered = s.Recovery
 	if e.Recovery.Seconds != nil {
-		s.Recovered = fmt.Sprintf("recovered within %s of the lift", duration(max(1, *e.Recovery.Seconds)))
+		s.Recovered = howSoon(e.Recovery)
 	}
 	g := total(e, "goodput")
 	s.Goodput = [3]string{figure(g.Baseline, "share"), figure(g.Fault, "share"), figure(g.After, "share")}
@@ -88,7 +88,7 @@ func newSection(number int, r chaos.Result, e chaos.ExperimentResult, traces map
 		}
 	}
 	for _, h := range e.Hops {
-		s.Hops = append(s.Hops, hop{h.Site, h.Error, count(h.Count), h.Example, traces[h.Example]})
+		s.Hops = append(s.Hops, hop{h.Site + elsewhere(h), h.Error, count(h.Count), h.Example, traces[h.Example]})
 	}
 	s.Chart = closeUp(r, e, fmt.Sprintf("chart-%d", number))
 	if sane(e.Fault) {

@@ -100,7 +100,7 @@ func (t *terminal) experiment(r chaos.Result, e chaos.ExperimentResult) {
 		t.line("  injection  %s: %s; %s met it", orDash(plain(e.Injection.Status)), orDash(plain(e.Injection.Probe)), plural(e.Injection.Witnesses, "request"))
 		recovery := plain(recovered(e.Recovery))
 		if e.Recovery.Seconds != nil {
-			recovery = "recovered within " + duration(max(1, *e.Recovery.Seconds))
+			recovery = howSoon(e.Recovery)
 		}
 		if e.Recovery.Lift != "" {
 			recovery += "; after the lift: " + plain(e.Recovery.Lift)
@@ -173,7 +173,7 @@ func (t *terminal) hops(hs []chaos.Hop) {
 			t.line("  … and %d more", len(hs)-i)
 			break
 		}
-		t.line("  failed first at %s: %s × %s", plain(h.Site), count(h.Count), cut(plain(h.Error), 100))
+		t.line("  failed first at %s%s: %s × %s", plain(h.Site), plain(elsewhere(h)), count(h.Count), cut(plain(h.Error), 100))
 		t.line("      %s", t.paint(faint, "trace "+plain(h.Example)))
 	}
 }

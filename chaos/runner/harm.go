@@ -19,7 +19,9 @@ type live struct {
 	fault    chaos.Fault
 	injected time.Time // zero: not yet
 	lifted   time.Time // zero: not yet
+	gone     bool      // and a probe has seen it
 	proof    chan error
+	unproof  context.CancelFunc // ends the proof
 }
 
 func (r *run) build(e chaos.ScheduledExperiment) ([]*live, error) {
@@ -43,7 +45,7 @@ func (r *run) build(e chaos.ScheduledExperiment) ([]*live, error) {
 // experiment's abort limit was breached; what is still on is for lift.
 func (r *run) harm(ctx context.Context, faults []*live) error {
 	begin := time.Now()
-	w := witness{spans: r.Spans, seen: map[collector.TraceID]bool{}}
+	w := witness{spans: r.Spans, seen: map[collector.TraceID]bool{}, met: map[*live]bool{}}
 	for {
 		elapsed := time.Since(begin)
 		for _, f := range faults {
@@ -51,13 +53,13 @@ func (r *run) harm(ctx context.Context, faults []*live) error {
 			case f.injected.IsZero() && elapsed >= f.At.D():
 				// It may have been asleep since it last asked.
 				if err := r.Lease(); err != nil {
-					return errors.Join(err, r.write(chaos.Aborted, "", err.Error()))
+					return errors.Join(err, r.write(chaos.LeaseLost, "", err.Error()))
 				}
 				if err := r.inject(ctx, f); err != nil {
 					return err
 				}
 			case !f.injected.IsZero() && f.lifted.IsZero() && f.Duration > 0 && elapsed >= (f.At+f.Duration).D():
-				if err := r.liftOne(context.WithoutCancel(ctx), f); err != nil {
+				if err := r.liftOne(context.WithoutCancel(ctx), f, false); err != nil {
 					return err
 				}
 			}
@@ -68,7 +70,7 @@ func (r *run) harm(ctx context.Context, faults []*live) error {
 		}
 		if err := r.tick(ctx); err != nil {
 			if ctx.Err() == nil { // a lost lease
-				err = errors.Join(err, r.write(chaos.Aborted, "", err.Error()))
+				err = errors.Join(err, r.write(chaos.LeaseLost, "", err.Error()))
 			}
 			return err
 		}
@@ -100,7 +102,7 @@ func (r *run) holding(faults []*live, w *witness) (done bool, err error) {
 	if waiting || held < holdLeast {
 		return false, nil
 	}
-	return held >= holdMost || w.count(faults, first) >= witnessesWanted, nil
+	return held >= holdMost || w.enough(faults, first), nil
 }
 
 func (r *run) inject(ctx context.Context, f *live) error {
@@ -110,7 +112,10 @@ func (r *run) inject(ctx context.Context, f *live) error {
 		return err
 	}
 	f.injected = time.Now() // from here on it may be on, whatever Inject returns
-	if err := f.fault.Inject(ctx, r.System); err != nil {
+	limited, cancel := context.WithTimeout(ctx, injectMost)
+	err := f.fault.Inject(limited, r.System)
+	cancel()
+	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -121,7 +126,9 @@ func (r *run) inject(ctx context.Context, f *live) error {
 	}
 	r.phase("hold", describe(f.Resolved))
 	f.proof = make(chan error, 1)
-	go func() { f.proof <- r.prove(ctx, f) }()
+	proving, unproof := context.WithCancel(ctx)
+	f.unproof = unproof
+	go func() { f.proof <- r.prove(proving, f) }()
 	return nil
 }
 
@@ -132,6 +139,9 @@ func (r *run) prove(ctx context.Context, f *live) error {
 		return r.write(chaos.Unproven, f.ID, "the fault has no probe")
 	}
 	saw, err := r.ask(ctx, f, p, true, proofMost)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("the fault ended before a probe had seen it (%w)", err)
+	}
 	if err != nil {
 		return r.write(chaos.Unproven, f.ID, err.Error())
 	}
@@ -152,14 +162,14 @@ func (r *run) ask(ctx context.Context, f *live, p chaos.Prober, injected bool, m
 }
 
 // lift ends every fault that is still on, all at once, and returns when the
-// last one was seen to be gone.
+// last one was seen to be gone, those included that were lifted before.
 func (r *run) lift(ctx context.Context, faults []*live) (time.Time, error) {
 	r.phase("lift", "")
 	var wg sync.WaitGroup
 	errs := make([]error, len(faults))
 	for i, f := range faults {
-		if !f.injected.IsZero() && f.lifted.IsZero() {
-			wg.Go(func() { errs[i] = r.liftOne(ctx, f) })
+		if !f.injected.IsZero() && !f.gone {
+			wg.Go(func() { errs[i] = r.liftOne(ctx, f, true) })
 		}
 	}
 	wg.Wait()
@@ -172,26 +182,31 @@ func (r *run) lift(ctx context.Context, faults []*live) (time.Time, error) {
 	return last, errors.Join(errs...)
 }
 
-// liftOne lifts a fault until a read-back shows that it is gone.
-func (r *run) liftOne(ctx context.Context, f *live) error {
+// liftOne lifts a fault until a read-back shows that it is gone, and a probe
+// too. If it is not the last, another fault may stand in the probe's way: then
+// what the probe does not see yet, it is asked for again when all are lifted.
+func (r *run) liftOne(ctx context.Context, f *live, last bool) error {
 	// A journal that cannot be written (a full disk) keeps nothing harmed.
 	var unwritten error
 	write := func(kind chaos.EntryKind, detail string) {
 		unwritten = errors.Join(unwritten, r.write(kind, f.ID, detail))
 	}
 	if f.proof != nil {
-		// What the probe saw must not be taken from a fault half lifted.
+		// What the probe saw must not be taken from a fault half lifted; and
+		// what it has not seen by now, it need not.
+		f.unproof()
 		unwritten = <-f.proof
 		f.proof = nil
 	}
-	write(chaos.Lifting, "")
+	if f.lifted.IsZero() {
+		write(chaos.Lifting, "")
+	}
 	ctx, cancel := context.WithTimeout(ctx, liftMost)
 	defer cancel()
-	var last error // that was not only the end of the patience
-	for written := false; ; {
+	var why error // that was not only the end of the patience
+	for {
 		err := f.fault.Lift(ctx, r.System)
-		if err == nil && !written {
-			written = true
+		if err == nil && f.lifted.IsZero() {
 			f.lifted = time.Now()
 			write(chaos.Lifted, "")
 		}
@@ -200,30 +215,43 @@ func (r *run) liftOne(ctx context.Context, f *live) error {
 			saw, err = p.Probe(ctx, r.System, false)
 		}
 		if err == nil {
+			f.gone = true
 			write(chaos.LiftProven, saw)
 			return unwritten
 		}
-		if last == nil || ctx.Err() == nil {
-			last = err
+		if !last && !f.lifted.IsZero() {
+			return unwritten
+		}
+		if why == nil || ctx.Err() == nil {
+			why = err
 		}
 		if sleep(ctx, tick) != nil {
-			write(chaos.LiftFailed, last.Error())
-			return errors.Join(fmt.Errorf("%w: %s: %w", ErrNotLifted, f.ID, last), unwritten)
+			write(chaos.LiftFailed, why.Error())
+			return errors.Join(fmt.Errorf("%w: %s: %w", ErrNotLifted, f.ID, why), unwritten)
 		}
 	}
 }
 
-// A witness counts the requests whose traces met a fault.
+// A witness counts the requests whose traces met the faults.
 type witness struct {
 	spans chaos.Spans
 	seen  map[collector.TraceID]bool
-	last  time.Time // when it was last asked
+	met   map[*live]bool // by some request
+	last  time.Time      // when it was last asked
 }
 
-// count looks at most once a second: spans arrive in batches.
-func (w *witness) count(faults []*live, since time.Time) int {
-	if len(w.seen) >= witnessesWanted || time.Since(w.last) < time.Second {
-		return len(w.seen)
+// enough reports whether as many requests as are wanted met the faults, and
+// some met each of them that is on. It looks at most once a second: spans
+// arrive in batches.
+func (w *witness) enough(faults []*live, since time.Time) bool {
+	satisfied := func() bool {
+		return len(w.seen) >= witnessesWanted && !slices.ContainsFunc(faults, func(f *live) bool {
+			_, can := f.fault.(chaos.Witnessed)
+			return can && f.lifted.IsZero() && !w.met[f]
+		})
+	}
+	if satisfied() || time.Since(w.last) < time.Second {
+		return satisfied()
 	}
 	w.last = time.Now()
 	w.spans.Between(since, w.last, func(s collector.Span) bool {
@@ -231,11 +259,12 @@ func (w *witness) count(faults []*live, since time.Time) int {
 			if m, ok := f.fault.(chaos.Witnessed); ok && !f.injected.IsZero() && !s.End.Before(f.injected) &&
 				(f.lifted.IsZero() || s.Start.Before(f.lifted)) && m.Met(s) {
 				w.seen[s.Trace] = true
+				w.met[f] = true
 			}
 		}
-		return len(w.seen) < witnessesWanted
+		return !satisfied()
 	})
-	return len(w.seen)
+	return satisfied()
 }
 
 // describe says in a few words what is done to whom.

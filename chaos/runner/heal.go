@@ -41,7 +41,7 @@ func Heal(ctx context.Context, journal string, s deploy.System, build func(chaos
 				j.Write(chaos.Entry{Kind: chaos.LiftFailed, ID: r.ID, Detail: err.Error()}))
 			continue
 		}
-		errs = append(errs, j.Write(chaos.Entry{Kind: chaos.LiftProven, ID: r.ID, Detail: "healed after the run was cut short"}))
+		errs = append(errs, j.Write(chaos.Entry{Kind: chaos.Healed, ID: r.ID, Detail: "lifted after the run was cut short"}))
 	}
 	return errors.Join(errs...)
 }

@@ -31,21 +31,32 @@ func CreateJournal(path string) (*Journal, error) {
 }
 
 // AppendJournal opens a journal that an earlier process wrote, to write down
-// what is healed. A torn last line is cut off: it announced nothing that was
-// done, and what follows must begin on a line of its own.
+// what is healed. A torn last line is ended and stays: what follows begins on a
+// line of its own, and nothing is cut off that a process which still lives may
+// be writing.
 func AppendJournal(path string) (*Journal, error) {
-	b, err := os.ReadFile(path)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
 		return nil, fmt.Errorf("opening the journal: %w", err)
 	}
-	if err := os.Truncate(path, int64(bytes.LastIndexByte(b, '\n')+1)); err != nil {
-		return nil, fmt.Errorf("cutting the journal's torn line off: %w", err)
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-	if err != nil {
-		return nil, fmt.Errorf("opening the journal: %w", err)
+	if err := endLine(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("ending the journal's torn line: %w", err), f.Close())
 	}
 	return &Journal{f: f}, nil
+}
+
+// endLine ends the last line, if it has no end.
+func endLine(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return err
+	}
+	last := make([]byte, 1)
+	if _, err := f.ReadAt(last, info.Size()-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	_, err = f.Write([]byte("\n"))
+	return err
 }
 
 // Write appends an entry and returns when it is on the disk. A zero time is
@@ -76,9 +87,9 @@ func (j *Journal) Close() error { return j.f.Close() }
 // topology is some tens of kilobytes.
 const maxEntry = 4 << 20
 
-// ReadJournal returns the entries of a journal. A last line without its end,
-// as a crash leaves it, is not an error: torn says so. Anything else that is
-// no entry is.
+// ReadJournal returns the entries of a journal. A line of which the rest is
+// missing, as a crash leaves it, is not an error, whether it is the last or a
+// healing came after it: torn says so. Anything else that is no entry is.
 func ReadJournal(path string) (entries []chaos.Entry, torn string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -105,7 +116,11 @@ func readJournal(r io.Reader) (entries []chaos.Entry, torn string, err error) {
 			return entries, torn, fmt.Errorf("journal: line %d is longer than any entry", n)
 		}
 		var e chaos.Entry
-		if err := json.Unmarshal(bytes.TrimSpace(line), &e); err != nil {
+		if line = bytes.TrimSpace(line); cutOff(line) {
+			torn = fmt.Sprintf("the journal's line %d is torn", n)
+			continue
+		}
+		if err := json.Unmarshal(line, &e); err != nil {
 			return entries, torn, fmt.Errorf("journal: line %d: %w", n, err)
 		}
 		if e.Kind == "" || e.Time.IsZero() {
@@ -113,6 +128,11 @@ func readJournal(r io.Reader) (entries []chaos.Entry, torn string, err error) {
 		}
 		entries = append(entries, e)
 	}
+}
+
+// cutOff reports whether a line is the beginning of a value.
+func cutOff(line []byte) bool {
+	return errors.Is(json.NewDecoder(bytes.NewReader(line)).Decode(new(json.RawMessage)), io.ErrUnexpectedEOF)
 }
 
 // Live returns the faults that a journal announces and does not show as
@@ -125,7 +145,7 @@ func Live(entries []chaos.Entry) []chaos.Resolved {
 			if e.Fault != nil {
 				live = append([]chaos.Resolved{*e.Fault}, live...)
 			}
-		case chaos.LiftProven, chaos.Unsupported:
+		case chaos.LiftProven, chaos.Healed, chaos.Unsupported:
 			for i, r := range live {
 				if r.ID == e.ID {
 					live = append(live[:i], live[i+1:]...)

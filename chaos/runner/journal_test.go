@@ -110,8 +110,42 @@ func TestHealLiftsWhatIsLiveLatestFirst(t *testing.T) {
 	if want := []string{"b/2", "b/1"}; !slices.Equal(lifted, want) {
 		t.Errorf("lifted %v, want %v", lifted, want)
 	}
-	if entries, torn, err := runner.ReadJournal(path); err != nil || torn != "" || len(runner.Live(entries)) > 0 {
+	if entries, torn, err := runner.ReadJournal(path); err != nil || torn != "the journal's line 7 is torn" || len(runner.Live(entries)) > 0 {
 		t.Errorf("the journal afterwards: live %v, torn %q, %v", runner.Live(entries), torn, err)
+	}
+}
+
+// TestHealingCutsOffNoLivingOwner: the owner of a run that only slept is in the
+// middle of a line while another process heals.
+func TestHealingCutsOffNoLivingOwner(t *testing.T) {
+	path := journal(t, injecting("a/1"))
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close()
+	const begun = `{"time":"2026-01-31T10:15:00Z","kind":"inj`
+	if _, err := owner.WriteString(begun); err != nil {
+		t.Fatal(err)
+	}
+	healer, err := runner.AppendJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer healer.Close()
+	if b, err := os.ReadFile(path); err != nil || string(b) != string(whole)+begun+"\n" {
+		t.Errorf("opening the journal left %q of it, %v", b, err)
+	}
+	if err := healer.Write(chaos.Entry{Kind: chaos.LiftProven, ID: "a/1"}); err != nil {
+		t.Fatal(err)
+	}
+	entries, torn, err := runner.ReadJournal(path)
+	if err != nil || len(entries) != 2 || torn != "the journal's line 2 is torn" {
+		t.Errorf("got %d entries, torn %q, %v", len(entries), torn, err)
 	}
 }
 

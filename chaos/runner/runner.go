@@ -31,6 +31,9 @@ const (
 	// traces are proof enough: with none of 30 spared, the fault reached more
 	// than nine in ten of such requests (the rule of three: 3/30).
 	witnessesWanted = 30
+	// injectMost bounds one injection: a stop that drains takes up to 5 s.
+	// Longer than this nothing else, such as an abort, may have to wait.
+	injectMost = 10 * time.Second
 	// proofMost bounds the wait for a probe to see an injected fault.
 	proofMost = 3 * time.Second
 	// liftMost bounds the wait for a probe to see that a fault is gone: a
@@ -62,7 +65,7 @@ type Options struct {
 	// Goodput counts the requests that were due in [from, to) and are decided.
 	Goodput func(from, to time.Time) (good, decided int)
 	Spans   chaos.Spans
-	// Audit reads the rows touched since a time; it returns the audit's name.
+	// Audit reads the rows touched since a time, into the audit of that name.
 	Audit func(ctx context.Context, name string, since time.Time) error
 	// Lease returns an error once this run's lease is lost. May be nil.
 	Lease func() error

@@ -36,6 +36,9 @@ type stage struct {
 	unseen   bool          // probes never see an injected fault
 	missing  bool          // the system has no power at all
 	met      time.Duration // a request meets the fault this often; 0: never
+	unmet    string        // the fault that none of them meets
+	hangs    string        // what never returns by itself: inject or probe
+	shadow   string        // while this fault is on, no probe sees anything
 	injected time.Time
 }
 
@@ -92,8 +95,12 @@ type harm struct {
 	chaos.Resolved
 }
 
-func (h *harm) Inject(context.Context, deploy.System) error {
+func (h *harm) Inject(ctx context.Context, _ deploy.System) error {
 	h.s.say("inject " + h.ID)
+	if h.s.hangs == "inject" {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	h.s.mu.Lock()
 	defer h.s.mu.Unlock()
 	h.s.on[h.ID] = true
@@ -119,12 +126,16 @@ func (h *harm) Lift(ctx context.Context, _ deploy.System) error {
 	return nil
 }
 
-func (h *harm) Met(s collector.Span) bool { return s.Error }
+func (h *harm) Met(s collector.Span) bool { return s.Error && h.ID != h.s.unmet }
 
-func (h *harm) Probe(_ context.Context, _ deploy.System, injected bool) (string, error) {
+func (h *harm) Probe(ctx context.Context, _ deploy.System, injected bool) (string, error) {
+	if h.s.hangs == "probe" && injected {
+		<-ctx.Done()
+		return "", ctx.Err()
+	}
 	h.s.mu.Lock()
 	defer h.s.mu.Unlock()
-	if h.s.on[h.ID] != injected || injected && h.s.unseen {
+	if h.s.on[h.ID] != injected || injected && h.s.unseen || h.s.on[h.s.shadow] && h.ID != h.s.shadow {
 		return "", errors.New("sees nothing of it")
 	}
 	return "sees it", nil
@@ -208,6 +219,14 @@ func one(at, duration time.Duration) []chaos.ScheduledExperiment {
 		At: topology.Duration(at), Duration: topology.Duration(duration)}}}}
 }
 
+// two is an experiment of two faults, the second of which begins while the
+// first, which lasts so long, is on.
+func two(duration time.Duration) []chaos.ScheduledExperiment {
+	return []chaos.ScheduledExperiment{{Name: "a", Faults: []chaos.Resolved{
+		{ID: "a/1", Action: "slow", Instances: []string{"x-1"}, At: topology.Duration(130 * time.Millisecond), Duration: topology.Duration(duration)},
+		{ID: "a/2", Action: "kill", Instances: []string{"x-2"}, At: topology.Duration(2130 * time.Millisecond)}}}}
+}
+
 func TestTranscripts(t *testing.T) {
 	bad := func(at time.Duration, on bool) float64 {
 		if on {
@@ -227,6 +246,9 @@ func TestTranscripts(t *testing.T) {
 		{name: "composite", stage: &stage{met: 55 * time.Millisecond}, es: []chaos.ScheduledExperiment{{Name: "a", Faults: []chaos.Resolved{
 			{ID: "a/1", Action: "slow", Instances: []string{"x-1"}, At: topology.Duration(130 * time.Millisecond), Duration: topology.Duration(2 * time.Second)},
 			{ID: "a/2", Action: "kill", Instances: []string{"x-2"}, At: topology.Duration(3130 * time.Millisecond)}}}}},
+		{name: "one-unmet", stage: &stage{met: 55 * time.Millisecond, unmet: "a/2"}, es: two(11 * time.Second)},
+		{name: "injection-hangs", stage: &stage{hangs: "inject"}, es: one(330*time.Millisecond, 0)},
+		{name: "probe-hangs", stage: &stage{hangs: "probe"}, es: one(330*time.Millisecond, 4*time.Second)},
 		{name: "unproven", stage: &stage{unseen: true}, es: one(330*time.Millisecond, 0)},
 		{name: "unsupported", stage: &stage{missing: true}, es: one(330*time.Millisecond, 0)},
 		{name: "not-lifted", stage: &stage{stuck: true}, es: append(one(330*time.Millisecond, 0), chaos.ScheduledExperiment{Name: "never"})},
@@ -268,6 +290,20 @@ func TestTranscripts(t *testing.T) {
 				t.Errorf("left on: %v", c.stage.on)
 			}
 		})
+	}
+}
+
+// TestALiftInAnothersShadow ends a fault early while another one keeps every
+// probe from seeing anything: that it is gone is proven when both are.
+func TestALiftInAnothersShadow(t *testing.T) {
+	got, err := play(t, &stage{met: 55 * time.Millisecond, shadow: "a/2"}, two(4*time.Second))
+	if err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"14.2s  lifted           a/1", "lift-proven      a/1", "lift-proven      a/2"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("there is no %q in\n%s", want, got)
+		}
 	}
 }
 

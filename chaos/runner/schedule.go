@@ -52,7 +52,10 @@ func resolve(step chaos.Step, t topology.System, draw *rand.Rand) (chaos.Resolve
 	if err != nil {
 		return r, err
 	}
-	picked := pick(candidates, step, draw)
+	picked, err := pick(candidates, step, draw)
+	if err != nil {
+		return r, err
+	}
 	if err := share(picked, step.Share, t); err != nil {
 		return r, err
 	}
@@ -73,14 +76,18 @@ func resolve(step chaos.Step, t topology.System, draw *rand.Rand) (chaos.Resolve
 }
 
 // pick draws as many of the candidates as the mode says and returns them in
-// the topology's order.
-func pick(all []topology.Instance, step chaos.Step, draw *rand.Rand) []topology.Instance {
+// the topology's order. More than there are is an error: less harm than was
+// asked for would be taken for all of it.
+func pick(all []topology.Instance, step chaos.Step, draw *rand.Rand) ([]topology.Instance, error) {
 	n := len(all)
 	switch step.Mode {
 	case chaos.One, "":
 		n = 1
 	case chaos.Fixed:
-		n = min(step.Value, n)
+		if step.Value > n {
+			return nil, fmt.Errorf("mode fixed asks for %d instances, and its selector picks only %d", step.Value, n)
+		}
+		n = step.Value
 	case chaos.Percent:
 		n = (n*step.Value + 99) / 100 // rounded up: a percentage never means nobody
 	}
@@ -90,7 +97,7 @@ func pick(all []topology.Instance, step chaos.Step, draw *rand.Rand) []topology.
 	for _, i := range chosen {
 		picked = append(picked, all[i])
 	}
-	return picked
+	return picked, nil
 }
 
 // share refuses a harm to more than percent of any service's replicas.

@@ -88,7 +88,8 @@ func TestShareIsKept(t *testing.T) {
 		{step(chaos.All, 0, 100, "cart"), "", "the experiment states more"},
 		{step(chaos.One, 0, 50, "bank"), "1 of 1 replicas of bank", "the only one is all of it"},
 		{step(chaos.Percent, 1, 50, "cart"), "", "a percentage is rounded up, never to nobody"},
-		{step(chaos.Fixed, 9, 100, "cart"), "", "more than there are is all"},
+		{step(chaos.Fixed, 2, 100, "cart"), "", "as many as there are is all"},
+		{step(chaos.Fixed, 9, 100, "cart"), "asks for 9 instances, and its selector picks only 2", "more than there are is not quietly all"},
 		{step(chaos.All, 0, 50, "cart", "orders"), "2 of 2 replicas", "each service counts for itself"},
 	} {
 		_, err := runner.Schedule(1, "x", []chaos.Experiment{c.e}, services.Shop())

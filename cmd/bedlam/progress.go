@@ -36,6 +36,13 @@ func newProgress(f *os.File) *progress {
 func (p *progress) show(s bedlam.Status) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if s.Note != "" {
+		if p.live {
+			fmt.Fprint(p.f, "\r\x1b[K")
+		}
+		fmt.Fprintln(p.f, s.Note)
+		return
+	}
 	what := s.Step
 	if what == "" {
 		what = s.Phase

@@ -1,4 +1,4 @@
-package attach_test
+package attach
 
 import (
 	"strings"
@@ -7,7 +7,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/bedlamlab/bedlam/deploy/attach"
 	"github.com/bedlamlab/bedlam/services"
 )
 
@@ -33,7 +32,7 @@ telemetry: 172.30.0.1:4318
 `
 
 func TestParse(t *testing.T) {
-	f, err := attach.Parse("small.yaml", []byte(small))
+	f, err := parse("small.yaml", []byte(small))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +45,7 @@ func TestParse(t *testing.T) {
 	if len(f.Entries()) != 2 || len(f.Lacks()) != 0 {
 		t.Errorf("customers come in at %v, it lacks %v", f.Entries(), f.Lacks())
 	}
-	if key := (attach.Containers{}).Key(); key != "dev.bedlam.instance" {
+	if key := (Containers{}).Key(); key != "dev.bedlam.instance" {
 		t.Errorf("without a label, containers are found by %s", key)
 	}
 }
@@ -79,7 +78,7 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		if text == small {
 			t.Fatalf("%q is not in the file", c.from)
 		}
-		_, err := attach.Parse("small.yaml", []byte(text))
+		_, err := parse("small.yaml", []byte(text))
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "small.yaml:") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: got %v, want %q", c.to, err, c.want)
 		}
@@ -88,7 +87,7 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 
 func TestAPasswordIsNotSaid(t *testing.T) {
 	for _, dsn := range []string{"postgres://audit:se%zzcret@db-1:5432/postgres", "se%zzcret"} {
-		_, err := attach.Parse("small.yaml", []byte(strings.Replace(small, "postgres://audit:secret@db-1:5432/postgres", dsn, 1)))
+		_, err := parse("small.yaml", []byte(strings.Replace(small, "postgres://audit:secret@db-1:5432/postgres", dsn, 1)))
 		if err == nil || strings.Contains(err.Error(), "zzcret") {
 			t.Errorf("%q: got %v", dsn, err)
 		}
@@ -97,7 +96,7 @@ func TestAPasswordIsNotSaid(t *testing.T) {
 
 func TestLacks(t *testing.T) {
 	text := small[:strings.Index(small, "stores:\n")]
-	f, err := attach.Parse("small.yaml", []byte(text))
+	f, err := parse("small.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,13 +108,13 @@ func TestLacks(t *testing.T) {
 
 // TestTheShopSurvives writes the largest system that there is, and reads it.
 func TestTheShopSurvives(t *testing.T) {
-	want := attach.File{System: services.Shop(), Path: "shop.yaml",
+	want := File{System: services.Shop(), Path: "shop.yaml",
 		Addresses: map[string]string{"gateway-1": "127.0.0.1:8080", "gateway-2": "127.0.0.1:8081"}}
 	b, err := yaml.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := attach.Parse("shop.yaml", b)
+	got, err := parse("shop.yaml", b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +128,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("name: x\nservices: [{name: [}]"))
 	f.Add([]byte("a: &a [*a]"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := attach.Parse("fuzz.yaml", b)
+		got, err := parse("fuzz.yaml", b)
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "fuzz.yaml:") {
 				t.Errorf("the error does not name the file: %v", err)

@@ -18,12 +18,12 @@ func Read(path string) (File, error) {
 	if err != nil {
 		return File{}, err
 	}
-	return Parse(path, b)
+	return parse(path, b)
 }
 
-// Parse reads b, strictly: an unknown key is refused with the file and its
+// parse reads b, strictly: an unknown key is refused with the file and its
 // line. name is the file's.
-func Parse(name string, b []byte) (File, error) {
+func parse(name string, b []byte) (File, error) {
 	f := File{Path: name}
 	d := yaml.NewDecoder(bytes.NewReader(b))
 	d.KnownFields(true)

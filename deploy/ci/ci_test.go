@@ -198,6 +198,13 @@ func known(t *testing.T, programs string, words []string) {
 // A gate is gate.sh with a program in bedlam's place that ends as it is told.
 type gate struct{ dir string }
 
+// bare says that a try leaves no report behind, unstarted that it makes no
+// folder, either: then nothing was started.
+const (
+	bare      = 1000
+	unstarted = 2000
+)
+
 // newGate writes that program: it notes what it is asked, makes the files that a
 // run makes, and ends with the codes one after another.
 func newGate(t *testing.T, codes ...int) gate {
@@ -205,7 +212,14 @@ func newGate(t *testing.T, codes ...int) gate {
 	g := gate{t.TempDir()}
 	var ends strings.Builder
 	for i, c := range codes {
-		fmt.Fprintf(&ends, "\t%d) exit %d ;;\n", i+1, c)
+		make := `mkdir -p "$out"; echo "junit $n" >"$out/junit.xml"; echo "summary $n" >"$out/summary.md"`
+		switch {
+		case c >= unstarted:
+			make = ":"
+		case c >= bare:
+			make = `mkdir -p "$out"`
+		}
+		fmt.Fprintf(&ends, "\t%d) %s; exit %d ;;\n", i+1, make, c%bare)
 	}
 	text := `#!/bin/sh
 cd "` + g.dir + `"
@@ -213,7 +227,6 @@ cd "` + g.dir + `"
 echo x >>times
 while [ $# -gt 0 ]; do [ "$1" = --out ] && out=$2; shift; done
 n=$(wc -l <times)
-mkdir -p "$out" && echo "junit $n" >"$out/junit.xml" && echo "summary $n" >"$out/summary.md"
 case $((n)) in
 ` + ends.String() + `esac
 exit 99
@@ -250,7 +263,7 @@ func (g gate) run(t *testing.T, want int, words ...string) outcome {
 	}
 	read := func(name string) string {
 		b, err := os.ReadFile(filepath.Join(g.dir, name))
-		if err != nil {
+		if err != nil && name == "asked" {
 			t.Error(err)
 		}
 		return string(b)
@@ -280,14 +293,21 @@ func TestGate(t *testing.T) {
 		{"a stall, then a fail", []int{3, 1, 0}, 1, 2, "did not stand it"},
 		{"it stays inconclusive", []int{3, 3, 3, 0}, 3, 3, "nothing was proven, 3 times"},
 		{"killed", []int{137}, 137, 1, "unexpectedly"},
+		{"a stall, then killed before a report", []int{3, bare + 137}, 137, 2, "unexpectedly"},
+		{"no engine here", []int{unstarted + 3, 0}, 3, 1, "nothing was started"},
+		{"a stall, then no engine here", []int{3, unstarted + 3, 0}, 3, 2, "nothing was started"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			o := newGate(t, c.codes...).run(t, c.want, "smoke", "mine two.yaml")
 			if len(o.asked) != c.tries {
 				t.Errorf("%d tries, want %d: %q", len(o.asked), c.tries, o.asked)
 			}
-			if last := fmt.Sprintf(" %d\n", c.tries); o.junit != "junit"+last || o.summary != "summary"+last {
-				t.Errorf("kept %q and %q, want the last try's", o.junit, o.summary)
+			junit, summary := fmt.Sprintf("junit %d\n", c.tries), fmt.Sprintf("summary %d\n", c.tries)
+			if c.codes[c.tries-1] >= bare {
+				junit, summary = "", ""
+			}
+			if o.junit != junit || o.summary != summary {
+				t.Errorf("kept %q and %q, want the last try's %q and %q", o.junit, o.summary, junit, summary)
 			}
 			if !strings.Contains(o.stderr, c.said) || (c.said != "") != strings.HasPrefix(o.stdout, "::error ") {
 				t.Errorf("it says %q and %q, want %q in both", o.stdout, o.stderr, c.said)

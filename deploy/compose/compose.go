@@ -20,7 +20,8 @@ import (
 
 // The environment of [Provision], and what the file's own variables are called.
 const (
-	// StorePassword is the superuser's.
+	// StorePassword is the superuser's. Letters, digits and -._~ only: in
+	// [Bundled]'s file it stands in JSON as it is.
 	StorePassword = "BEDLAM_STORE_PASSWORD"
 	// ShopPassword is that of every service's role and of the audit's. Letters,
 	// digits and -._~ only: it stands in URLs.
@@ -48,7 +49,7 @@ const head = `# The shop in containers: one for each instance, without Bedlam's 
 #
 #   BEDLAM_IMAGE            the image that make image builds
 #   BEDLAM_POSTGRES_IMAGE   PostgreSQL 13 to 17, told what to do as the official image is
-#   BEDLAM_STORE_PASSWORD   of the databases' superuser
+#   BEDLAM_STORE_PASSWORD   of the databases' superuser; letters, digits and -._~
 #   BEDLAM_SHOP_PASSWORD    of the services' roles; letters, digits and -._~
 #   BEDLAM_TELEMETRY        base URL of an OTLP/HTTP endpoint on the shop's network; empty: none
 #   BEDLAM_GATEWAY_1, …     the ports of 127.0.0.1 at which the web servers are published

@@ -189,6 +189,9 @@ type orphans struct {
 // DSN implements [deploy.Databaser].
 func (o *orphans) DSN(store, role string) (string, error) { return o.guests.DSN(store, role) }
 
+// Close gives up what is kept open to the daemon.
+func (o *orphans) Close() error { return o.guests.daemon.close() }
+
 // Release implements [deploy.Holder]. Nobody else may be there to start it; a
 // keeper that wakes up takes what it finds.
 func (o *orphans) Release(ctx context.Context, instance string) error {

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,8 +11,10 @@ import (
 	"testing"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 // TestAttached breaks somebody else's containers in every way, and finds them
@@ -175,6 +178,30 @@ func TestSweepPutsRight(t *testing.T) {
 	}
 }
 
+// TestDownSaysWhatItCannotPutRight removes what a container that is down needs
+// to start: the daemon says of that that it is not found, as it does of a
+// container that its owner has removed.
+func TestDownSaysWhatItCannotPutRight(t *testing.T) {
+	w := newTown(t)
+	w.front(w.consenting("front-1"), container.RestartPolicyDisabled)
+	n, err := w.api.NetworkCreate(w.ctx, w.run, client.NetworkCreateOptions{})
+	w.must(err)
+	back := w.stranger(w.consenting("back-1"), func(o *client.ContainerCreateOptions) {
+		o.HostConfig.NetworkMode = container.NetworkMode(n.ID)
+	}, "live")
+	s := w.attached()
+	w.must(s.Hold(w.ctx, "back-1"))
+	w.must(s.Kill(w.ctx, "back-1"))
+	_, err = w.api.NetworkRemove(w.ctx, n.ID, client.NetworkRemoveOptions{})
+	w.must(err)
+	if err := s.Down(w.ctx); err == nil || !strings.Contains(err.Error(), "back-1") {
+		t.Errorf("back-1 is %+v and Down says %v", w.look(back), err)
+	}
+	if err := NewAttached(w.file).Sweep(w.ctx, w.run, w.scratch(map[string]string{"back-1": back})); err == nil || !strings.Contains(err.Error(), "back-1") {
+		t.Errorf("back-1 is %+v and the sweep says %v", w.look(back), err)
+	}
+}
+
 // TestReadyRefuses looks at every reason not to attach.
 func TestReadyRefuses(t *testing.T) {
 	w := newTown(t)
@@ -213,4 +240,28 @@ func TestReadyRefuses(t *testing.T) {
 	refused("another run of Bedlam is breaking it")
 	w.must(s.Down(w.ctx))
 	w.must(NewAttached(w.file).Ready(w.ctx))
+}
+
+// TestAttachIsClosed lets go of what is attached to without taking it down: no
+// connection to the daemon stays, which the lab finds out.
+func TestAttachIsClosed(t *testing.T) {
+	w := newTown(t)
+	ids := w.both()
+	f := supervise.Files{Scratch: t.TempDir()}
+	w.must(f.Make(supervise.Description{Schema: schema, Run: w.run, Topology: w.file.System,
+		Layout: supervise.Layout{Own: map[string]string{"front-1": w.file.Addresses["front-1"]}}}))
+	for _, a := range []struct {
+		engine  deploy.Engine
+		scratch string
+	}{{NewAttached(w.file), w.scratch(ids)}, {New(), f.Scratch}} {
+		s, err := a.engine.Attach(w.ctx, a.scratch)
+		w.must(err)
+		look, err := deploy.Power[deploy.Inspector](s)
+		w.must(err)
+		_, err = look.Inspect(w.ctx, "front-1")
+		w.must(err)
+		c, err := deploy.Power[io.Closer](s)
+		w.must(err)
+		w.must(c.Close())
+	}
 }

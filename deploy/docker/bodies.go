@@ -3,7 +3,6 @@ package docker
 import (
 	"fmt"
 	"net/netip"
-	"runtime"
 
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
@@ -25,12 +24,8 @@ func (u *upcoming) container(in topology.Instance, memory int64) spec {
 	if v.Limits.Memory != 0 {
 		memory = v.Limits.Memory
 	}
-	cpus := v.Limits.CPUs
-	if cpus >= float64(runtime.NumCPU()) {
-		cpus = 0 // more than there are is no limit, and the daemon refuses it
-	}
 	s := u.any(in.Name)
-	s.Memory, s.CPUs = memory, cpus
+	s.Memory, s.CPUs = memory, v.Limits.CPUs
 	// As large as what the instance may take, so that it is the limit on
 	// memory that is met first.
 	s.Tmpfs = map[string]int64{tmp: memory}
@@ -40,7 +35,7 @@ func (u *upcoming) container(in topology.Instance, memory int64) spec {
 
 // any is what all containers have in common.
 func (u *upcoming) any(name string) spec {
-	return spec{Run: u.plan.Run, Instance: name, Name: u.machine.container(name), Network: u.network.ID, ReadOnly: true}
+	return spec{Run: u.plan.Run, Instance: name, Network: u.network.ID, ReadOnly: true}
 }
 
 func (u *upcoming) body(name string, spec func() (spec, error)) *body {
@@ -79,7 +74,7 @@ func (u *upcoming) store(in topology.Instance, o postgres.Options) supervise.Bod
 		s := u.container(in, storeMemory)
 		s.IP = u.place(in.Name)
 		s.Image, s.Command, s.User = u.pg, storeCommand, account(storeID)
-		s.Volume = map[string]string{s.Name: storeDir}
+		s.Volume = map[string]string{u.machine.container(in.Name): storeDir}
 		o.Dir = storeDir
 		env, err := storeEnv(o)
 		s.Env = []string{env}

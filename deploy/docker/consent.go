@@ -31,11 +31,11 @@ func (d *daemon) consent(ctx context.Context, id string) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	run, ours := v.Labels[deploy.LabelRun]
+	run := v.Labels[deploy.LabelRun] // nothing in it: of an image that was made in a run's container
 	switch {
 	case v.ID != id: // a name or a part of an ID, which may mean another one tomorrow
 		return view{}, fmt.Errorf("container %s is known by %q and not by its ID: %w", v.Name, id, errNoConsent)
-	case ours:
+	case run != "":
 		return view{}, fmt.Errorf("container %s belongs to Bedlam's run %s: %w", v.Name, run, errNoConsent)
 	case v.Labels[deploy.LabelChaos] != deploy.Consent:
 		return view{}, fmt.Errorf("container %s has no label %s=%s: %w", v.Name, deploy.LabelChaos, deploy.Consent, errNoConsent)
@@ -85,9 +85,11 @@ func pick(all []container.Summary, c attach.Containers, instance string) (string
 	}
 	their, own := []container.Summary{}, []container.Summary{}
 	for _, s := range all {
-		if _, ours := s.Labels[deploy.LabelRun]; bears(s) && ours {
+		switch {
+		case !bears(s):
+		case s.Labels[deploy.LabelRun] != "":
 			own = append(own, s)
-		} else if bears(s) {
+		default:
 			their = append(their, s)
 		}
 	}
@@ -118,8 +120,10 @@ func besides(with map[string]string) string {
 }
 
 // claims say that containers are being broken by this process and no other: two
-// runs would be each other's faults. The kernel gives each to one process of
-// this machine, whichever user's, and takes it back however that process ends.
+// runs would be each other's faults. The kernel gives each to one process,
+// whichever user's, and takes it back however that process ends. It does so
+// within one network namespace: a Bedlam in a container of its own, which has got
+// the daemon's socket but not this machine's network, is not seen by others.
 type claims []net.Listener
 
 func claim(found map[string]view) (claims, error) {

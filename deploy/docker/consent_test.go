@@ -89,11 +89,29 @@ func (w *town) forged(t *testing.T, victim, id string) {
 		t.Errorf("the end of %s did not fail", id)
 	}
 	// Nor by the other engine.
-	if err := New(Options{}).Sweep(w.ctx, w.run, w.scratch(map[string]string{"front-1": id})); err == nil {
+	if err := New().Sweep(w.ctx, w.run, w.scratch(map[string]string{"front-1": id})); err == nil {
 		t.Errorf("the other engine swept the folder of %s", id)
 	}
 	now := w.look(victim)
 	if now.Running != was.Running || now.Paused != was.Paused || !now.Started.Equal(was.Started) || now.PID != was.PID {
 		t.Errorf("it was %+v and is %+v", was, now)
 	}
+}
+
+// TestAnEmptyLabelIsNoRun attaches to a container of an image that was made out
+// of one of Bedlam's containers: it inherits the label, with nothing in it.
+func TestAnEmptyLabelIsNoRun(t *testing.T) {
+	w := newTown(t)
+	labels := w.consenting("front-1")
+	labels[deploy.LabelRun] = ""
+	w.front(labels, container.RestartPolicyDisabled)
+	back := w.consenting("back-1")
+	back[deploy.LabelRun] = ""
+	w.back(back)
+	// The same with the run's name in it is Bedlam's own, and no second choice.
+	own := w.consenting("back-1")
+	own[deploy.LabelRun] = "another-run"
+	w.back(own)
+	w.must(NewAttached(w.file).Ready(w.ctx))
+	w.must(w.attached().Kill(w.ctx, "back-1"))
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 var (
@@ -31,23 +32,6 @@ func (d *daemon) start(ctx context.Context, id string) error {
 		return fmt.Errorf("starting container: %w", plain(err))
 	}
 	return nil
-}
-
-// containers returns the IDs of the run's containers by instance, in whatever
-// state they are.
-func (d *daemon) containers(ctx context.Context, run string) (map[string]string, error) {
-	if run == "" {
-		return nil, errNoRun
-	}
-	all, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: of(run)})
-	if err != nil {
-		return nil, fmt.Errorf("listing the run's containers: %w", err)
-	}
-	found := map[string]string{}
-	for _, c := range all.Items {
-		found[c.Labels[deploy.LabelInstance]] = c.ID
-	}
-	return found, nil
 }
 
 // of is the filter for what belongs to a run and to no other.
@@ -144,10 +128,8 @@ func (d *daemon) remove(ctx context.Context, id string) error {
 	_, err := d.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	for errdefs.IsConflict(err) { // somebody else is removing it
 		if _, err = d.inspect(ctx, id); err == nil {
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("removing container: %w", context.Cause(ctx))
-			case <-time.After(glance):
+			if err := supervise.Sleep(ctx, glance); err != nil {
+				return fmt.Errorf("removing container: %w", err)
 			}
 			_, err = d.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	api "github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"github.com/bedlamlab/bedlam/deploy"
@@ -18,8 +20,8 @@ import (
 
 func TestContainerLife(t *testing.T) {
 	l := newLab(t)
-	id := l.cast(spec{Instance: "front-1", Name: "bedlam-" + l.run + "-front-1"}, "live")
-	if v := l.look(id); v.Running || !v.Created || !v.Started.IsZero() || v.Instance != "front-1" || v.Name != "bedlam-"+l.run+"-front-1" {
+	id := l.cast(spec{Instance: "front-1"}, "live")
+	if v := l.look(id); v.Running || !v.Started.IsZero() || v.Labels[deploy.LabelInstance] != "front-1" || v.Name != "bedlam-"+l.run+"-front-1" {
 		t.Errorf("made and not started, it is %+v", v)
 	}
 	for life := range 2 { // the second is a restart
@@ -39,7 +41,7 @@ func TestContainerLife(t *testing.T) {
 		if e.Code != 0 || e.OOMKilled {
 			t.Errorf("life %d ended with %+v after SIGTERM", life, e)
 		}
-		if v := l.look(id); v.Running || v.PID != 0 || v.Finished.IsZero() {
+		if v := l.look(id); v.Running || v.PID != 0 {
 			t.Errorf("life %d: ended, it is %+v", life, v)
 		}
 	}
@@ -177,7 +179,7 @@ func TestContainerIsConfined(t *testing.T) {
 	h, c := got.Container.HostConfig, got.Container.Config
 	for what, good := range map[string]bool{
 		"memory":  h.Memory == 64<<20 && h.MemorySwap == 64<<20,
-		"cpus":    h.NanoCPUs == 5e8,
+		"cpus":    h.CPUPeriod == 100_000 && h.CPUQuota == 50_000,
 		"pids":    h.PidsLimit != nil && *h.PidsLimit == pids,
 		"restart": h.RestartPolicy.Name == "no",
 		"init":    h.Init != nil && !*h.Init,
@@ -196,11 +198,15 @@ func TestPublish(t *testing.T) {
 	n, ip := l.net()
 	id := l.play(spec{Network: n.ID, IP: ip, Publish: map[int]int{7000: 0}}, "live", ":7000")
 	l.alive(id)
-	port := l.look(id).Published[7000]
-	if port == 0 {
-		t.Fatalf("it is published nowhere: %+v", l.look(id))
+	got, err := l.api.ContainerInspect(l.ctx, id, client.ContainerInspectOptions{})
+	l.must(err)
+	published, _ := api.PortFrom(7000, api.TCP)
+	bound := got.Container.NetworkSettings.Ports[published]
+	if len(bound) != 1 || bound[0].HostIP != netip.MustParseAddr("127.0.0.1") {
+		t.Fatalf("it is published at %v", bound)
 	}
-	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	port := bound[0].HostPort
+	conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", port))
 	l.must(err)
 	defer conn.Close()
 	conn.Write([]byte("hello"))
@@ -212,7 +218,7 @@ func TestPublish(t *testing.T) {
 	l.must(err)
 	for _, a := range own {
 		if a, ok := a.(*net.IPNet); ok && !a.IP.IsLoopback() && a.IP.To4() != nil {
-			if c, err := net.DialTimeout("tcp", net.JoinHostPort(a.IP.String(), strconv.Itoa(port)), time.Second); err == nil {
+			if c, err := net.DialTimeout("tcp", net.JoinHostPort(a.IP.String(), port), time.Second); err == nil {
 				c.Close()
 				t.Errorf("it is also published at %s", a.IP)
 			}
@@ -275,11 +281,7 @@ func TestCreateRefuses(t *testing.T) {
 			t.Errorf("%s: a container was made", why)
 		}
 	}
-	found, err := l.containers(l.ctx, l.run)
-	if err != nil || len(found) > 0 {
-		t.Errorf("after refusals there are %v, %v", found, err)
-	}
-	if _, err := l.containers(l.ctx, ""); !errors.Is(err, errNoRun) {
-		t.Errorf("the containers of no run: %v", err)
+	if left, err := l.left(l.ctx, l.run); err != nil || len(left.containers) > 0 {
+		t.Errorf("after refusals there are %v, %v", left, err)
 	}
 }

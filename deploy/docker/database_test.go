@@ -216,7 +216,7 @@ func TestStoreEndsAtItsStart(t *testing.T) {
 		"nonsense":     {postgres.OptionsEnv + "={", postgres.OptionsEnv},
 		"no password":  {postgres.OptionsEnv + `={"Dir":"` + storeDir + `","Port":5432}`, "no password"},
 		"a far folder": {postgres.OptionsEnv + `={"Dir":"/proc/x","Port":5432,"Password":"x"}`, "/proc/x"},
-		"an address of another's": {postgres.OptionsEnv + `={"Dir":"` + storeDir + `","Host":"` + ip.String() + `","Port":5432,"Password":"x"}`,
+		"a foreign address": {postgres.OptionsEnv + `={"Dir":"` + storeDir + `","Host":"` + ip.String() + `","Port":5432,"Password":"x"}`,
 			"could not create any TCP/IP sockets"},
 	} {
 		id, err := l.create(l.ctx, spec{Run: l.run, Instance: "postgres-" + strings.ReplaceAll(why, " ", "-"), Image: ref, Env: []string{c.env}})

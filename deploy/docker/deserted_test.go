@@ -46,7 +46,7 @@ func TestDesertedNetwork(t *testing.T) {
 				case strings.HasSuffix(r.URL.Path, "/volumes"):
 					w.Header().Set("Content-Type", "application/json")
 					fmt.Fprint(w, `{"Volumes":[]}`)
-				default: // containers, images
+				default: // containers
 					w.Header().Set("Content-Type", "application/json")
 					fmt.Fprint(w, `[]`)
 				}

@@ -13,8 +13,10 @@
 // daemon's own restart policy is off), so that the same experiment means the
 // same on both engines; here is what a container is and how it ends.
 //
-// Everything of a run carries the label dev.bedlam.run, which is how
-// [Engine.Sweep] finds it all whatever happened to the scratch folder.
+// Everything of a run carries the label dev.bedlam.run and a name that begins
+// with bedlam-RUN, which is how [Engine.Sweep] finds it all whatever happened to
+// the scratch folder. Images belong to no run: those of the same content are the
+// same, and what nobody has used for a while goes when the next one is made.
 //
 // [NewAttached] gives the engine for containers that somebody else has started.
 // They bear no such label; its scratch folder says which they are, and the
@@ -37,18 +39,12 @@ import (
 // schema is the version of the scratch folder's system.json.
 const schema = "bedlam.docker/1"
 
-// Options of an engine. The zero value is good.
-type Options struct {
-	// Cache keeps PostgreSQL's binaries, out of which an image is made where
-	// none can be pulled; empty: [postgres.CacheDir].
-	Cache string
-	// Patience bounds the start of the whole system once its images are there;
-	// 0: two minutes, ten times what a machine with two cores takes.
-	Patience time.Duration
-}
+// readyTime bounds the start of the whole system once its images are there: ten
+// times what a machine with two cores takes.
+const readyTime = 2 * time.Minute
 
 // An Engine runs systems as containers.
-type Engine struct{ options Options }
+type Engine struct{}
 
 var (
 	_ deploy.Engine  = (*Engine)(nil)
@@ -56,12 +52,7 @@ var (
 )
 
 // New returns the engine. It does not look for a daemon yet.
-func New(o Options) *Engine {
-	if o.Patience == 0 {
-		o.Patience = 2 * time.Minute
-	}
-	return &Engine{options: o}
-}
+func New() *Engine { return &Engine{} }
 
 // Name returns "docker".
 func (e *Engine) Name() string { return "docker" }
@@ -83,12 +74,11 @@ func (e *Engine) Check(ctx context.Context) error {
 	return err
 }
 
-func (e *Engine) cache() (string, error) {
-	if e.options.Cache != "" {
-		return e.options.Cache, nil
-	}
-	return postgres.CacheDir()
-}
+// A reached system is one that another process started.
+type reached struct{ exhaustible }
+
+// Close gives up what is kept open to the daemon.
+func (s reached) Close() error { return s.machine.daemon.close() }
 
 // Attach implements [deploy.Engine]. Down of what it returns is a sweep that
 // leaves the scratch folder itself.
@@ -104,16 +94,20 @@ func (e *Engine) Attach(ctx context.Context, scratch string) (deploy.System, err
 	}
 	m := &machine{daemon: d, desc: desc}
 	attached := supervise.Attach(f, desc, m, func(ctx context.Context) error {
+		defer d.close()
 		if err := d.sweep(ctx, desc.Run); err != nil {
 			return err
 		}
 		return f.Empty(false)
 	})
-	return exhaustible{attached, m}, nil
+	return reached{exhaustible{attached, m}}, nil
 }
 
 // Sweep implements [deploy.Engine]: it removes the run's containers, its
-// network, its volumes and its unfinished images, and then the scratch folder.
+// network and its volumes, and then the scratch folder. One thing it may have to
+// leave, and warns of: a network that is empty and that the daemon keeps all the
+// same, because it has lost count of what stood there. The next run after the
+// daemon's restart removes it.
 // It touches no folder that no run of this engine has marked as its own. A
 // template of a database that the run was making for an image when it ended is
 // no longer made, either.
@@ -124,7 +118,7 @@ func (e *Engine) Sweep(ctx context.Context, run, scratch string) error {
 	if err != nil {
 		return fail(err)
 	}
-	if cache, err := e.cache(); err == nil { // without one there was no run
+	if cache, err := postgres.CacheDir(); err == nil { // without one there was no run
 		if err := postgres.Tidy(cache); err != nil {
 			return fail(err)
 		}

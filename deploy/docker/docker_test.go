@@ -15,7 +15,7 @@ func TestEngine(t *testing.T) {
 	enginetest.Exercise(t, newEngine, enginetest.Plan, nothingLeft)
 }
 
-func newEngine(*testing.T) deploy.Engine { return docker.New(docker.Options{}) }
+func newEngine(*testing.T) deploy.Engine { return docker.New() }
 
 // needDaemon skips a test where no containers can be had.
 func needDaemon(t *testing.T) {

@@ -57,6 +57,8 @@ type visit struct {
 	found bool
 	once  sync.Once
 	left  chan struct{} // closed when it is let go of
+
+	reason error // read it after End
 }
 
 // Found reports whether it lived already.
@@ -82,13 +84,12 @@ func (v *visit) End(ctx context.Context) (err error) {
 }
 
 func (v *visit) end(ctx context.Context) (err error) {
+	v.reason = errEnded
 	if v.isOver() {
-		err = v.daemon.over(ctx, v.seen)
-		select { // and for the last of what it wrote
-		case <-v.heard:
-		case <-time.After(lastWords):
-		case <-ctx.Done():
+		if err = v.daemon.over(ctx, v.seen); err == nil {
+			v.reason = v.ask(ctx)
 		}
+		v.hearOut(ctx)
 	}
 	close(v.left)
 	v.deafen()
@@ -109,14 +110,18 @@ func (v *visit) isOver() bool {
 }
 
 // Why implements [supervise.Life].
-func (v *visit) Why() error {
-	now, err := v.daemon.inspect(context.Background(), v.container)
+func (v *visit) Why() error { return v.reason }
+
+// ask asks the daemon why a life that is over has ended. It says so of the last
+// one only: somebody else may have begun another.
+func (v *visit) ask(ctx context.Context) error {
+	now, err := v.daemon.inspect(ctx, v.container)
 	switch {
 	case errors.Is(err, errUnknown):
 		return errors.New("its container was removed")
 	case err != nil || now.Running:
-		return errors.New("its process has ended")
+		return errEnded
 	}
-	oom, _ := v.daemon.oomKilled(context.Background(), now) // or the daemon has forgotten
+	oom, _ := v.daemon.oomKilled(ctx, now) // or the daemon has forgotten
 	return exit{Code: now.ExitCode, OOMKilled: oom}
 }

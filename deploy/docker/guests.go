@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,8 @@ type guests struct {
 	daemon *daemon
 	desc   supervise.Description
 	stores map[string]string // PostgreSQL URLs of the audit's role, by store
+
+	questions sync.Map // instance → *question
 }
 
 var (
@@ -58,10 +61,7 @@ func (g *guests) end(ctx context.Context, instance string, sig func(view) string
 	if err != nil {
 		return gone(err)
 	}
-	if err := g.daemon.signal(ctx, v.ID, sig(v)); err != nil {
-		return gone(err)
-	}
-	return g.daemon.over(ctx, v)
+	return g.daemon.endLife(ctx, v, sig(v))
 }
 
 // Pause implements [deploy.Pauser].
@@ -149,8 +149,11 @@ func (g *guests) restoreAll(ctx context.Context, looks int) error {
 }
 
 // Healthy implements [supervise.Asker]: at the address that the file names,
-// else by the container's own health check, which is not waited for but run at
-// once. A container with neither is well when it runs.
+// else by the container's own health check. The daemon's last word is good
+// enough if it is that the container is well; as long as it is not, or the
+// daemon has not asked since the container began, the command is run, since the
+// daemon's next time may be half a minute away. A container with neither is well
+// when it runs.
 func (g *guests) Healthy(ctx context.Context, instance string) error {
 	v, err := g.daemon.inspect(ctx, g.desc.Guests[instance])
 	switch {
@@ -172,9 +175,9 @@ func (g *guests) Healthy(ctx context.Context, instance string) error {
 	switch {
 	case dsn != "" || address != "":
 		return supervise.Healthy(ctx, service.Protocol, address, dsn)
-	case len(v.Health) > 0:
-		_, err := g.daemon.exec(ctx, v.ID, v.Health...)
-		return err
+	case len(v.Health) > 0 && !v.Healthy:
+		q, _ := g.questions.LoadOrStore(instance, &question{})
+		return q.(*question).ask(ctx, g.daemon, v)
 	}
 	return nil
 }
@@ -243,10 +246,8 @@ func (d *daemon) over(ctx context.Context, seen view) error {
 		case !v.Running || !v.Started.Equal(seen.Started):
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for a container's end: %w", context.Cause(ctx))
-		case <-time.After(glance):
+		if err := supervise.Sleep(ctx, glance); err != nil {
+			return fmt.Errorf("waiting for a container's end: %w", err)
 		}
 	}
 }

@@ -28,6 +28,9 @@ type life struct {
 	exhausted func() bool     // exhaust has been at work on it
 }
 
+// errEnded is all that is known of some ends.
+var errEnded = errors.New("its process has ended")
+
 // attend follows the life of a container that began then. exhausted is asked at
 // its end.
 func (d *daemon) attend(v view, began time.Time, log *os.File, exhausted func() bool) *life {
@@ -62,7 +65,7 @@ func (l *life) end(ctx context.Context) error {
 		case err == nil:
 			return l.settle(e)
 		}
-		time.Sleep(glance)
+		supervise.Sleep(ctx, glance)
 	}
 }
 
@@ -110,14 +113,19 @@ func (l *life) End(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("the daemon does not see its end: %w", context.Cause(ctx))
 	}
+	l.hearOut(ctx)
+	l.deafen()
+	<-l.heard
+	return nil
+}
+
+// hearOut waits for the last of what it wrote, as long as that may take.
+func (l *life) hearOut(ctx context.Context) {
 	select {
 	case <-l.heard:
 	case <-time.After(lastWords):
 	case <-ctx.Done():
 	}
-	l.deafen()
-	<-l.heard
-	return nil
 }
 
 // Why implements [supervise.Life].
@@ -126,6 +134,6 @@ func (l *life) Why() error {
 	case <-l.ended:
 		return l.why
 	default:
-		return errors.New("its process has ended")
+		return errEnded
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	api "github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -68,6 +69,7 @@ func (d *daemon) makeNetwork(ctx context.Context, run string) (*network, error) 
 	if run == "" {
 		return fail(errNoRun)
 	}
+	d.retireNetworks(ctx)
 	seed := sha256.Sum256([]byte(run))
 	random := rand.New(rand.NewChaCha8(seed)) // from the run's name: runs side by side seldom draw the same
 	var refused error
@@ -103,10 +105,33 @@ func overlap(err error) bool {
 	return strings.Contains(text, "overlap") || strings.Contains(text, "conflict")
 }
 
+// networkName is the name of a run's network.
+func networkName(run string) string { return "bedlam-" + run }
+
+// retireNetworks removes networks that a sweep had to leave, see deserted: of
+// runs that have nothing else, and in whose place one that is on its way up
+// would have containers by now. It is no matter if it does not succeed; the next
+// run tries again.
+func (d *daemon) retireNetworks(ctx context.Context) {
+	all, err := d.api.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("label", deploy.LabelRun)})
+	if err != nil {
+		return
+	}
+	for _, n := range all.Items {
+		run := n.Labels[deploy.LabelRun]
+		if run == "" || n.Name != networkName(run) || time.Since(n.Created) < idle {
+			continue
+		}
+		if l, err := d.left(ctx, run); err == nil && l.onlyNetworks() {
+			d.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+		}
+	}
+}
+
 func (d *daemon) tryNetwork(ctx context.Context, run string, subnet netip.Prefix) (*network, error) {
 	gateway := subnet.Addr().Next()
 	six := false
-	made, err := d.api.NetworkCreate(ctx, "bedlam-"+run, client.NetworkCreateOptions{
+	made, err := d.api.NetworkCreate(ctx, networkName(run), client.NetworkCreateOptions{
 		Driver:     "bridge",
 		EnableIPv6: &six,
 		IPAM:       &api.IPAM{Driver: "default", Config: []api.IPAMConfig{{Subnet: subnet, Gateway: gateway}}},

@@ -66,12 +66,20 @@ func (m *machine) exhaust(ctx context.Context, instance string) error {
 		case !now.Running || !now.Started.Equal(v.Started): // its keeper may be quick
 			return nil
 		case time.Now().After(until):
-			return fmt.Errorf("it has not ended: %w", why)
+			return lives(why)
 		}
 		if err := supervise.Sleep(ctx, glance); err != nil {
 			return err
 		}
 	}
+}
+
+// lives says that exhaust was of no use; why is what became of its command.
+func lives(why error) error {
+	if why == nil {
+		return errors.New("it has not ended, although the command in it says that it succeeded")
+	}
+	return fmt.Errorf("it has not ended: %w", why)
 }
 
 // exhausted reports whether exhaust has been at work on the life that v shows.

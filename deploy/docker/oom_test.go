@@ -14,7 +14,7 @@ import (
 func (l *lab) starving(s spec) (m *machine, id string) {
 	l.t.Helper()
 	m = &machine{daemon: l.daemon, desc: supervise.Description{Run: l.run}}
-	s.Instance, s.Name = "front-1", m.container("front-1")
+	s.Instance = "front-1"
 	id = l.play(s, "live")
 	l.alive(id)
 	return m, id
@@ -88,6 +88,16 @@ func TestExhaustRefuses(t *testing.T) {
 	m := &machine{daemon: l.daemon, desc: supervise.Description{Run: l.run}}
 	if err := m.exhaust(l.ctx, "nobody-1"); !errors.Is(err, supervise.ErrGone) {
 		t.Errorf("one that was never there: %v", err)
+	}
+}
+
+// The daemon may say that the command succeeded, which it never does by itself.
+func TestLivesSaysWhy(t *testing.T) {
+	for _, why := range []error{nil, errors.New("given up")} {
+		err := lives(why)
+		if err == nil || strings.Contains(err.Error(), "%!") || why != nil && !errors.Is(err, why) {
+			t.Errorf("of %v it says %v", why, err)
+		}
 	}
 }
 

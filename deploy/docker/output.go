@@ -5,11 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
+
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 // follow copies what a container has written since then, standard output and
@@ -21,18 +22,28 @@ func (d *daemon) follow(ctx context.Context, id string, since time.Time, w io.Wr
 	if !since.IsZero() {
 		o.Since = stamp(since)
 	}
-	logs, err := d.api.ContainerLogs(ctx, id, o)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
+	if err := d.copyLogs(ctx, id, o, w); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("reading a container's output: %w", plain(err))
 	}
-	defer logs.Close()
-	if _, err := stdcopy.StdCopy(w, w, logs); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("reading a container's output: %w", err)
-	}
 	return nil
+}
+
+func (d *daemon) copyLogs(ctx context.Context, id string, o client.ContainerLogsOptions, w io.Writer) error {
+	v, err := d.inspect(ctx, id)
+	if err != nil {
+		return err
+	}
+	logs, err := d.api.ContainerLogs(ctx, id, o)
+	if err != nil {
+		return err
+	}
+	defer logs.Close()
+	if v.Terminal { // as it is; else in frames that say which output it is of
+		_, err = io.Copy(w, logs)
+	} else {
+		_, err = stdcopy.StdCopy(w, w, logs)
+	}
+	return err
 }
 
 // stamp is a time as the daemon reads it.
@@ -62,42 +73,47 @@ func (f failure) Error() string { return fmt.Sprintf("it ended with code %d: %s"
 // what it wrote, and an error if it could not be run or ended with another
 // code than 0, which is a failure. When ctx is done, the command is left to itself.
 func (d *daemon) exec(ctx context.Context, id string, command ...string) ([]byte, error) {
-	fail := func(out []byte, err error) ([]byte, error) {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return out, fmt.Errorf("running %s in a container: %w", strconv.Quote(command[0]), plain(err))
-	}
 	made, err := d.api.ExecCreate(ctx, id, client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
 	if err != nil {
-		return fail(nil, err)
+		return nil, ranInside(ctx, command[0], err)
 	}
 	stream, err := d.api.ExecAttach(ctx, made.ID, client.ExecAttachOptions{})
 	if err != nil {
-		return fail(nil, err)
+		return nil, ranInside(ctx, command[0], err)
 	}
 	defer stream.Close()
 	defer context.AfterFunc(ctx, func() { stream.Conn.Close() })()
 	var out bytes.Buffer
 	if _, err := stdcopy.StdCopy(&out, &out, stream.Reader); err != nil {
-		return fail(out.Bytes(), err)
+		return out.Bytes(), ranInside(ctx, command[0], err)
 	}
 	// The stream may end a moment before the daemon has the code.
+	return out.Bytes(), d.ended(ctx, made.ID, command[0], out.Bytes())
+}
+
+// ended waits for the end of a command in a container, which has written words.
+func (d *daemon) ended(ctx context.Context, exec, command string, words []byte) error {
 	for {
-		got, err := d.api.ExecInspect(ctx, made.ID, client.ExecInspectOptions{})
+		got, err := d.api.ExecInspect(ctx, exec, client.ExecInspectOptions{})
 		switch {
 		case err != nil:
-			return fail(out.Bytes(), err)
+			return ranInside(ctx, command, err)
 		case got.Running:
 		case got.ExitCode != 0:
-			return fail(out.Bytes(), failure{got.ExitCode, string(bytes.TrimSpace(out.Bytes()))})
+			return ranInside(ctx, command, failure{got.ExitCode, string(bytes.TrimSpace(words))})
 		default:
-			return out.Bytes(), nil
+			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return fail(out.Bytes(), ctx.Err())
-		case <-time.After(glance):
+		if err := supervise.Sleep(ctx, glance); err != nil {
+			return ranInside(ctx, command, err)
 		}
 	}
+}
+
+// ranInside says of which command in a container err is.
+func ranInside(ctx context.Context, command string, err error) error {
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return fmt.Errorf("running %q in a container: %w", command, plain(err))
 }

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
@@ -17,11 +19,8 @@ type machine struct {
 	exhaustedAt sync.Map // instance → when the life began on which exhaust was at work last
 }
 
-// container is the name of an instance's container, by which the daemon knows
-// it as well as by its id.
-func (m *machine) container(instance string) string {
-	return "bedlam-" + m.desc.Run + "-" + instance
-}
+// container is the name of an instance's container.
+func (m *machine) container(instance string) string { return containerName(m.desc.Run, instance) }
 
 // Look implements [supervise.Machine].
 func (m *machine) Look(ctx context.Context, instance string) (deploy.Phase, int, error) {
@@ -56,12 +55,20 @@ func (m *machine) Stop(ctx context.Context, instance string) error {
 }
 
 func (m *machine) end(ctx context.Context, instance string, sig syscall.Signal) error {
-	id := m.container(instance)
-	if err := m.daemon.kill(ctx, id, sig); err != nil {
+	v, err := m.daemon.inspect(ctx, m.container(instance))
+	if err != nil {
 		return gone(err)
 	}
-	_, err := m.daemon.wait(ctx, id)
-	return err
+	return m.daemon.endLife(ctx, v, unix.SignalName(sig))
+}
+
+// endLife sends a signal to a container and returns when the life is over that
+// it was seen in.
+func (d *daemon) endLife(ctx context.Context, seen view, sig string) error {
+	if err := d.signal(ctx, seen.ID, sig); err != nil {
+		return gone(err)
+	}
+	return d.over(ctx, seen)
 }
 
 // Pause implements [deploy.Pauser], by the kernel's freezer.

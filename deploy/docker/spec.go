@@ -20,6 +20,10 @@ const (
 	// pids bounds the threads of a container: PostgreSQL with its 150
 	// connections has some 170 processes, a service some 20 threads.
 	pids = 512
+	// period is the kernel's own, in µs, of which a container gets its CPUs'
+	// share. Unlike a number of CPUs, that may be more than the machine has, of
+	// which the daemon refuses any.
+	period = 100_000
 	// logBytes bounds what a container's log takes of the disk, twice over:
 	// the file in use and the one before. A run's whole log is a few MB.
 	logBytes = 16 << 20
@@ -30,7 +34,6 @@ const (
 type spec struct {
 	Run      string // whose it is; needed
 	Instance string // what it is in its run; needed
-	Name     string // unique on the daemon; empty: one of the daemon's own
 	Image    string
 	Command  []string // with its arguments; empty: the image's own
 	Env      []string // NAME=value
@@ -46,6 +49,10 @@ type spec struct {
 	Stdin    bool              // it reads its standard input, see startWith
 	Publish  map[int]int       // container's TCP port → port of this machine's 127.0.0.1; 0: a free one
 }
+
+// containerName is the name of an instance's container, by which the daemon
+// knows it as well as by its ID. No other container of the daemon has it.
+func containerName(run, instance string) string { return "bedlam-" + run + "-" + instance }
 
 // create makes a container and does not start it. It has no rights beyond its
 // user's, cannot get any, and is started by nobody but us. The result is its
@@ -67,6 +74,7 @@ func (d *daemon) create(ctx context.Context, s spec) (string, error) {
 	if err != nil {
 		return fail(err)
 	}
+	o.Name = containerName(s.Run, s.Instance)
 	made, err := d.api.ContainerCreate(ctx, o)
 	if err != nil {
 		return fail(err)
@@ -117,7 +125,7 @@ func (s spec) options() (client.ContainerCreateOptions, error) {
 			"max-size": strconv.Itoa(logBytes), "max-file": "2",
 		}},
 		Resources: container.Resources{
-			Memory: s.Memory, MemorySwap: s.Memory, NanoCPUs: int64(s.CPUs * 1e9), PidsLimit: &limit,
+			Memory: s.Memory, MemorySwap: s.Memory, CPUPeriod: period, CPUQuota: int64(s.CPUs * period), PidsLimit: &limit,
 		},
 	}
 	for path, size := range s.Tmpfs {
@@ -140,7 +148,7 @@ func (s spec) options() (client.ContainerCreateOptions, error) {
 		c.ExposedPorts[port] = struct{}{}
 		h.PortBindings[port] = []api.PortBinding{{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: strconv.Itoa(outside)}}
 	}
-	o := client.ContainerCreateOptions{Config: c, HostConfig: h, Name: s.Name}
+	o := client.ContainerCreateOptions{Config: c, HostConfig: h}
 	if s.Network != "" {
 		h.NetworkMode = container.NetworkMode(s.Network)
 		e := &api.EndpointSettings{}

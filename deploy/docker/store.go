@@ -3,8 +3,13 @@ package docker
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/bedlamlab/bedlam/deploy/guard"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 )
 
@@ -23,5 +28,32 @@ func StoreImage(ctx context.Context, bedlam string, progress func(string)) (stri
 		return "", err
 	}
 	defer d.close()
-	return d.storeImage(ctx, "image-"+strings.ToLower(rand.Text()), cache, bedlam, progress)
+	return d.ownStoreImage(ctx, cache, bedlam, progress)
+}
+
+// ownStoreImage is storeImage for nobody's run. It is entered as one as long as
+// it takes: should this process be killed, the next heal removes the container
+// in which the image was being made.
+func (d *daemon) ownStoreImage(ctx context.Context, cache, bedlam string, progress func(string)) (ref string, err error) {
+	state, err := guard.StateDir()
+	if err != nil {
+		return "", err
+	}
+	run := "image-" + strings.ToLower(rand.Text())
+	// There is no such folder, which a sweep takes for one that is lost.
+	scratch := filepath.Join(os.TempDir(), "bedlam-"+run)
+	entry, err := guard.Register(state, guard.Run{ID: run, Engine: New().Name(), Scratch: scratch, Program: bedlam, PID: os.Getpid(), Started: time.Now()})
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+		defer cancel()
+		e := d.empty(ctx, run, 1)
+		if e == nil { // else the entry stays, for a heal
+			e = entry.Close()
+		}
+		err = errors.Join(err, e)
+	}()
+	return d.storeImage(ctx, run, cache, bedlam, progress)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 const (
@@ -34,9 +36,9 @@ const (
 	quiet = 1500 * time.Millisecond
 )
 
-// sweep removes all that carries the run's label: containers in whatever
-// state, networks, volumes, unfinished images. It is idempotent, and returns
-// when two looks with a pause between them have found nothing.
+// sweep removes what is the run's: containers in whatever state, networks,
+// volumes. Images are no run's. It is idempotent, and returns when two looks
+// with a pause between them have found nothing.
 func (d *daemon) sweep(ctx context.Context, run string) error { return d.empty(ctx, run, 2) }
 
 // empty is sweep for who knows how many looks are enough: one, if nothing was
@@ -66,10 +68,8 @@ func (d *daemon) empty(ctx context.Context, run string, looks int) error {
 			if empty++; empty == looks {
 				return nil
 			}
-			select {
-			case <-ctx.Done():
-				return fail(context.Cause(ctx))
-			case <-time.After(quiet):
+			if err := supervise.Sleep(ctx, quiet); err != nil {
+				return fail(err)
 			}
 			continue
 		}
@@ -77,32 +77,31 @@ func (d *daemon) empty(ctx context.Context, run string, looks int) error {
 		// What cannot be removed now can be in a moment: a container that is
 		// being started, a network that one is just leaving.
 		if last = d.clear(ctx, l); last != nil {
-			select {
-			case <-ctx.Done():
-				return fail(errors.Join(context.Cause(ctx), last))
-			case <-time.After(glance):
+			if err := supervise.Sleep(ctx, glance); err != nil {
+				return fail(errors.Join(err, last))
 			}
 		}
 	}
 }
 
 // leftovers are what the daemon has of a run, by ID or name.
-type leftovers struct{ containers, networks, volumes, images []string }
+type leftovers struct{ containers, networks, volumes []string }
 
 func (l leftovers) none() bool {
-	return len(l.containers)+len(l.networks)+len(l.volumes)+len(l.images) == 0
+	return len(l.containers)+len(l.networks)+len(l.volumes) == 0
 }
 
 func (l leftovers) onlyNetworks() bool {
-	return len(l.networks) > 0 && len(l.containers)+len(l.volumes)+len(l.images) == 0
+	return len(l.networks) > 0 && len(l.containers)+len(l.volumes) == 0
 }
 
 // deserted reports whether nothing stands in any of the networks, and the
 // daemon refuses to remove them all the same. It counts what stands in a
 // network apart from the things themselves, and a count that has gone wrong is
 // put right by nothing but the daemon's own restart (moby issue 42119; seen
-// with 20.10). Whatever else is tried, the network would stand in the way of
-// every run after this one.
+// with 20.10). A sweep that failed over it would fail again at the start of every
+// run until then, for the sake of a network in which nothing is; retireNetworks
+// removes it when that can be done.
 func (d *daemon) deserted(ctx context.Context, networks []string) bool {
 	for _, id := range networks {
 		n, err := d.api.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
@@ -117,13 +116,15 @@ func (d *daemon) deserted(ctx context.Context, networks []string) bool {
 }
 
 // left looks for what carries the run's label. The daemon compares the whole
-// value; that is not left to trust.
+// value; that is not left to trust. A container must also have the name that
+// Bedlam gives: whoever commits one of ours has an image with all of its labels,
+// and so has every container of that image.
 func (d *daemon) left(ctx context.Context, run string) (l leftovers, err error) {
-	var errs [4]error
+	var errs [3]error
 	containers, e := d.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: of(run)})
 	errs[0] = e
 	for _, c := range containers.Items {
-		if c.Labels[deploy.LabelRun] == run {
+		if c.Labels[deploy.LabelRun] == run && slices.Contains(c.Names, "/"+containerName(run, c.Labels[deploy.LabelInstance])) {
 			l.containers = append(l.containers, c.ID)
 		}
 	}
@@ -141,13 +142,6 @@ func (d *daemon) left(ctx context.Context, run string) (l leftovers, err error) 
 			l.volumes = append(l.volumes, v.Name)
 		}
 	}
-	images, e := d.api.ImageList(ctx, client.ImageListOptions{All: true, Filters: of(run)})
-	errs[3] = e
-	for _, i := range images.Items {
-		if i.Labels[deploy.LabelRun] == run {
-			l.images = append(l.images, i.ID)
-		}
-	}
 	return l, errors.Join(errs[:]...)
 }
 
@@ -157,30 +151,31 @@ func (d *daemon) clear(ctx context.Context, l leftovers) error {
 		each(l.containers, func(id string) error { return d.remove(ctx, id) }),
 		each(l.networks, func(id string) error {
 			_, err := d.api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
-			return err
+			return unlessMissing(err)
 		}),
 		each(l.volumes, func(name string) error {
 			_, err := d.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
-			return err
-		}),
-		each(l.images, func(id string) error {
-			_, err := d.api.ImageRemove(ctx, id, client.ImageRemoveOptions{Force: true, PruneChildren: true})
-			return err
+			return unlessMissing(err)
 		}),
 	)
 }
 
-// each does something to several things at once, mostly removing them. What is
-// gone already is no error.
+// unlessMissing returns the error of a removal: what is gone already is none.
+func unlessMissing(err error) error {
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// each does something to several things at once, also after an error.
 func each(things []string, do func(string) error) error {
 	var g errgroup.Group
 	g.SetLimit(atOnce)
 	errs := make([]error, len(things))
 	for i, thing := range things {
 		g.Go(func() error {
-			if err := do(thing); err != nil && !errdefs.IsNotFound(err) {
-				errs[i] = err
-			}
+			errs[i] = do(thing)
 			return nil
 		})
 	}

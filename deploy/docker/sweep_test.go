@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
-	spec1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bedlamlab/bedlam/deploy"
@@ -47,8 +46,7 @@ func TestSweep(t *testing.T) {
 		})
 	}
 	l.must(all.Wait())
-	l.unfinished(l.run)
-	if left, err := l.left(l.ctx, l.run); err != nil || len(left.containers) != 25 || len(left.networks) != 1 || len(left.volumes) != 5 || len(left.images) != 1 {
+	if left, err := l.left(l.ctx, l.run); err != nil || len(left.containers) != 25 || len(left.networks) != 1 || len(left.volumes) != 5 {
 		t.Fatalf("the run has %+v, %v", left, err)
 	}
 
@@ -117,28 +115,40 @@ func bystanders(t *testing.T, l *lab) map[string]func() bool {
 		_, err := l.api.VolumeInspect(l.ctx, volume, client.VolumeInspectOptions{})
 		return err == nil
 	}
-	ref := l.unfinished(l.run + "-2")
-	all["another run's image"] = func() bool {
-		_, err := l.api.ImageInspect(l.ctx, ref)
+	committed, container := l.committed()
+	all["an image that somebody made of one of the run's containers"] = func() bool {
+		_, err := l.api.ImageInspect(l.ctx, committed)
 		return err == nil
 	}
-	all["the finished image"] = func() bool {
+	began := l.look(container)
+	all["a container of that image"] = func() bool {
+		v, err := l.inspect(l.ctx, container)
+		return err == nil && v.Running && v.Started.Equal(began.Started)
+	}
+	all["the shop's image"] = func() bool {
 		_, err := l.api.ImageInspect(l.ctx, image.ID)
 		return err == nil
 	}
 	return all
 }
 
-// unfinished makes an image that is some run's until it is finished.
-func (l *lab) unfinished(run string) string {
+// committed is what somebody has who takes a run's container for a pattern: an
+// image of it, and a container of that image. Both inherit its labels.
+func (l *lab) committed() (image, container string) {
 	l.t.Helper()
-	ref := "bedlam/test:" + run
-	l.without(ref)
-	l.must(l.load(l.ctx, archive{
-		tag: ref, config: spec1.ImageConfig{Labels: map[string]string{deploy.LabelRun: run}},
-		layers: []layer{{{path: "/file", mode: 0o644, text: run}}},
-	}))
-	return ref
+	pattern := l.cast(spec{}, "live")
+	made, err := l.api.ContainerCommit(l.ctx, pattern, client.ContainerCommitOptions{Reference: "bedlam/test:" + l.run})
+	l.must(err)
+	l.without("bedlam/test:" + l.run)
+	l.must(l.remove(l.ctx, pattern))
+	started, err := l.api.ContainerCreate(l.ctx, client.ContainerCreateOptions{Image: made.ID})
+	l.must(err)
+	l.t.Cleanup(func() { l.must(l.remove(context.Background(), started.ID)) })
+	l.must(l.start(l.ctx, started.ID))
+	if v := l.look(started.ID); v.Labels[deploy.LabelRun] != l.run {
+		l.t.Fatalf("it has not inherited the label: %v", v.Labels)
+	}
+	return made.ID, started.ID
 }
 
 func TestSweepRefusesNoRun(t *testing.T) {

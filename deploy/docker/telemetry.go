@@ -8,7 +8,8 @@ import (
 	"net/netip"
 	"net/url"
 	"sync"
-	"time"
+
+	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 // forward lets the run's containers reach the collector, which listens on
@@ -43,11 +44,7 @@ func (n *network) forward(ctx context.Context, telemetry string) (string, error)
 				return
 			}
 			if err != nil {
-				select { // out of files, or a caller that went away: the next may be luckier
-				case <-ctx.Done():
-					return
-				case <-time.After(glance):
-				}
+				supervise.Sleep(ctx, glance) // out of files, or a caller that went away: the next may be luckier
 				continue
 			}
 			// The gateway is an address of this machine, which others may reach.

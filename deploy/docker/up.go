@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
@@ -28,12 +29,12 @@ func (e *Engine) Up(ctx context.Context, p deploy.Plan) (deploy.System, error) {
 	if err != nil {
 		return nil, fail(err)
 	}
-	u := &upcoming{engine: e, daemon: d, plan: p, files: supervise.Files{Scratch: p.Scratch}, slots: make(chan struct{}, busy)}
+	u := &upcoming{daemon: d, plan: p, files: supervise.Files{Scratch: p.Scratch}, slots: make(chan struct{}, busy)}
 	u.life, u.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := u.lay(ctx); err != nil {
 		return nil, fail(errors.Join(err, u.undo(ctx)))
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, e.options.Patience, fmt.Errorf("not ready after %s", e.options.Patience))
+	ctx, cancel := context.WithTimeoutCause(ctx, readyTime, fmt.Errorf("not ready after %s", readyTime))
 	defer cancel()
 	s := supervise.New(u.files, u.machine.desc, u.plan, supervise.Outfit{
 		Machine: u.machine, Service: u.service, Store: u.store, Relay: u.relay,
@@ -49,7 +50,6 @@ func (e *Engine) Up(ctx context.Context, p deploy.Plan) (deploy.System, error) {
 // upcoming is a system on its way up, and what it needs besides its containers
 // as long as it is.
 type upcoming struct {
-	engine  *Engine
 	daemon  *daemon
 	plan    deploy.Plan
 	files   supervise.Files
@@ -79,7 +79,7 @@ func (u *upcoming) lay(ctx context.Context) (err error) {
 		return err
 	}
 	if slices.ContainsFunc(p.Topology.Services, supervise.IsStore) {
-		cache, err := u.engine.cache()
+		cache, err := postgres.CacheDir()
 		if err != nil {
 			return err
 		}

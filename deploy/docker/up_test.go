@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -36,7 +37,8 @@ func TestContainersCanDoLittle(t *testing.T) {
 	needDaemon(t)
 	p := enginetest.Plan(t)
 	const memory = 300 << 20
-	p.Topology.Services[0].Limits = topology.Limits{Memory: memory, CPUs: 0.5}
+	cpus := float64(runtime.NumCPU()) + 0.5 // the daemon refuses such a number of CPUs
+	p.Topology.Services[0].Limits = topology.Limits{Memory: memory, CPUs: cpus}
 	s, err := newEngine(t).Up(within(t), p)
 	if err != nil {
 		t.Fatal(err)
@@ -89,8 +91,8 @@ func TestContainersCanDoLittle(t *testing.T) {
 			if host.Memory == 0 || host.MemorySwap != host.Memory {
 				t.Errorf("it may take %d bytes and %d with swap, want a limit without swap", host.Memory, host.MemorySwap)
 			}
-			if strings.HasPrefix(name, "front") && (host.Memory != memory || host.NanoCPUs != 5e8 || !strings.Contains(host.Tmpfs["/tmp"], "size=314572800,")) {
-				t.Errorf("its limits are %d bytes, %g CPUs and %q, want the topology's", host.Memory, float64(host.NanoCPUs)/1e9, host.Tmpfs["/tmp"])
+			if strings.HasPrefix(name, "front") && (host.Memory != memory || float64(host.CPUQuota) != cpus*float64(host.CPUPeriod) || host.CPUPeriod == 0 || !strings.Contains(host.Tmpfs["/tmp"], "size=314572800,")) {
+				t.Errorf("its limits are %d bytes, %d of %d µs and %q, want the topology's", host.Memory, host.CPUQuota, host.CPUPeriod, host.Tmpfs["/tmp"])
 			}
 			own, err := s.Address("", name)
 			if err != nil {
@@ -174,7 +176,7 @@ func TestNothingOfOursStays(t *testing.T) {
 	needDaemon(t)
 	others := goleak.IgnoreCurrent()
 	p := enginetest.Small(t)
-	s, err := docker.New(docker.Options{}).Up(within(t), p)
+	s, err := docker.New().Up(within(t), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +197,7 @@ func TestNothingOfOursStays(t *testing.T) {
 // to sweep.
 func TestNoDaemon(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix://"+t.TempDir()+"/nobody.sock")
-	e := docker.New(docker.Options{})
+	e := docker.New()
 	if err := e.Check(within(t)); err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "nobody.sock") {
 		t.Errorf("got %v, want a line that names the socket", err)
 	}

@@ -6,38 +6,31 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
-
-	"github.com/bedlamlab/bedlam/deploy"
 )
 
 // A view is what the daemon says of a container.
 type view struct {
 	ID        string
 	Name      string
-	Instance  string // of its label
-	Image     string // the ID of its image
 	Labels    map[string]string
 	Running   bool // also when it is paused
 	Restart   bool // it does not run, and the daemon is about to start it again
 	Paused    bool
-	Created   bool // and never started
-	PID       int  // of its first process on this machine; 0 unless it runs
-	ExitCode  int  // of its last life
-	OOMKilled bool // a process of it was ended for want of memory, lately: see oomKilled
-	Error     string
-	Memory    int64       // its limit in bytes; 0: none
-	Started   time.Time   // its last life; zero before the first
-	Finished  time.Time   // zero before the first end
-	IP        netip.Addr  // in the first of its networks, by name
-	Published map[int]int // container's port → port of 127.0.0.1, while it runs
-	Signal    string      // that asks it to end, as its image or its owner says; empty: SIGTERM
-	Health    []string    // the command that asks it for its health; empty: there is none
+	PID       int        // of its first process on this machine; 0 unless it runs
+	ExitCode  int        // of its last life
+	OOMKilled bool       // a process of it was ended for want of memory, lately: see oomKilled
+	Memory    int64      // its limit in bytes; 0: none
+	Started   time.Time  // its last life; zero before the first
+	IP        netip.Addr // in the first of its networks, by name
+	Signal    string     // that asks it to end, as its image or its owner says; empty: SIGTERM
+	Health    []string   // the command that asks it for its health; empty: there is none
+	Terminal  bool       // what it writes goes to one, so that there is one output
+	Healthy   bool       // the daemon has run that command in this life, and it said so
 }
 
 // inspect asks the daemon about a container.
@@ -47,10 +40,10 @@ func (d *daemon) inspect(ctx context.Context, id string) (view, error) {
 		return view{}, fmt.Errorf("inspecting container: %w", plain(err))
 	}
 	c := got.Container
-	v := view{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image, Published: map[int]int{}}
+	v := view{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/")}
 	if c.Config != nil {
-		v.Instance, v.Labels = c.Config.Labels[deploy.LabelInstance], c.Config.Labels
-		v.Signal, v.Health = c.Config.StopSignal, healthCommand(c.Config)
+		v.Labels = c.Config.Labels
+		v.Signal, v.Health, v.Terminal = c.Config.StopSignal, healthCommand(c.Config), c.Config.Tty
 	}
 	if c.HostConfig != nil {
 		v.Memory = c.HostConfig.Memory
@@ -58,22 +51,16 @@ func (d *daemon) inspect(ctx context.Context, id string) (view, error) {
 	if st := c.State; st != nil {
 		// One that is to be started again counts as running with the daemon.
 		v.Running, v.Restart = st.Running && !st.Restarting, st.Restarting
-		v.Paused, v.Created, v.PID = st.Paused, st.Status == container.StateCreated, st.Pid
-		v.ExitCode, v.OOMKilled, v.Error = st.ExitCode, st.OOMKilled, st.Error
-		v.Started, v.Finished = moment(st.StartedAt), moment(st.FinishedAt)
+		v.Paused, v.PID = st.Paused, st.Pid
+		v.ExitCode, v.OOMKilled = st.ExitCode, st.OOMKilled
+		v.Healthy = st.Health != nil && st.Health.Status == container.Healthy
+		v.Started = moment(st.StartedAt)
 	}
 	if n := c.NetworkSettings; n != nil {
 		for _, name := range slices.Sorted(maps.Keys(n.Networks)) {
 			if e := n.Networks[name]; e != nil && e.IPAddress.IsValid() {
 				v.IP = e.IPAddress
 				break
-			}
-		}
-		for port, bound := range n.Ports {
-			for _, b := range bound {
-				if at, err := strconv.Atoi(b.HostPort); err == nil && b.HostIP.Is4() {
-					v.Published[int(port.Num())] = at
-				}
 			}
 		}
 	}

@@ -43,20 +43,11 @@ func fill(ctx context.Context, dir string, most int64) error {
 		switch {
 		case err == nil, errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.ENOMEM):
-			sleep(ctx, again)
+			time.Sleep(again) // so short that nobody need be able to end it
 		default:
 			return fail(err)
 		}
 	}
 	<-ctx.Done() // somebody may still touch one page too many
 	return fail(fmt.Errorf("%w: %d of %d bytes are taken, and the kernel has ended nobody", context.Cause(ctx), written, most))
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

@@ -49,8 +49,8 @@ type Base struct {
 	network *relay.Client
 }
 
-// NewBase returns the powers over the system that d describes.
-func NewBase(f Files, d Description, m Machine) Base {
+// newBase returns the powers over the system that d describes.
+func newBase(f Files, d Description, m Machine) Base {
 	return Base{Files: f, desc: d, machine: m, network: relay.NewClient(d.Layout.Control, d.Token)}
 }
 

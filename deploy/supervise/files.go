@@ -126,7 +126,7 @@ func (f Files) description(schema string) (Description, error) {
 
 // Describe replaces the description, by an engine that learns of what it
 // describes step by step.
-func (f Files) Describe(d Description) error { return WriteJSON(f.system(), d) }
+func (f Files) Describe(d Description) error { return writeJSON(f.system(), d) }
 
 // Open finds the scratch folder of a run that the engine with this schema
 // brought up.
@@ -190,9 +190,9 @@ func readJSON(path string, to any) error {
 	return nil
 }
 
-// WriteJSON replaces the file at once, so that no reader ever sees half of it.
+// writeJSON replaces the file at once, so that no reader ever sees half of it.
 // It is not synced: what it speaks of does not outlive the machine either.
-func WriteJSON(path string, v any) error {
+func writeJSON(path string, v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ func (b *Base) Shape(ctx context.Context, r deploy.Rule) error {
 	if r.ID == "" {
 		return errors.New("shaping: the rule has no id")
 	}
-	if err := WriteJSON(b.rule(r.ID), r); err != nil {
+	if err := writeJSON(b.rule(r.ID), r); err != nil {
 		return fmt.Errorf("shaping %s: %w", r.ID, err)
 	}
 	err := b.insist(ctx, func(ctx context.Context) error { return b.network.Shape(ctx, r) })

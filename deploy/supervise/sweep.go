@@ -109,7 +109,7 @@ type attached struct {
 // that the original has, by the same files; Release leaves the start to the
 // original's keeper, if that lives, and Down is no more than clear.
 func Attach(f Files, d Description, m Machine, clear func(context.Context) error) Ender {
-	return &attached{NewBase(f, d, m), clear}
+	return &attached{newBase(f, d, m), clear}
 }
 
 // Down implements [deploy.System].

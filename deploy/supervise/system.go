@@ -69,7 +69,7 @@ type hopeless struct {
 // New returns the system that d describes, of which nothing runs yet: see
 // [System.Start]. Its scratch folder has been laid out.
 func New(f Files, d Description, p deploy.Plan, o Outfit) *System {
-	s := &System{Base: NewBase(f, d, o.Machine), plan: p, outfit: o, disown: func() {},
+	s := &System{Base: newBase(f, d, o.Machine), plan: p, outfit: o, disown: func() {},
 		needs: map[*unit]*unit{}, hopeless: make(chan hopeless, 1), up: map[string]bool{}}
 	s.life, s.stop = context.WithCancel(context.Background())
 	if o.Relay != nil {

@@ -136,7 +136,7 @@ func (u *unit) start(ctx context.Context, log *os.File) (*span, error) {
 
 // record writes the state file. The caller has the lock.
 func (u *unit) record(id Identity) error {
-	return WriteJSON(u.files.state(u.name), Record{Identity: id, Starts: u.n, OOMKills: u.oomKills})
+	return writeJSON(u.files.state(u.name), Record{Identity: id, Starts: u.n, OOMKills: u.oomKills})
 }
 
 // finish records the end of a life, after it has been waited for.

@@ -9,8 +9,9 @@
 //	begin ─▶ create ─▶ reserve ─▶ capture ─▶ commit ─▶ paid ─▶ clear ─▶ completed
 //	            │         │          │          │
 //	            ▼         ▼          ▼          ▼        compensating
-//	         cancel ◀─ release ◀─ refund ◀──────┘
-//	            └──▶ compensated                         answered CANCELLED
+//	         unmake    release ◀─ refund ◀──────┘
+//	            │         └──▶ cancel
+//	            └──▶ compensated ◀─┘                     answered CANCELLED
 //
 // A step is asked of another service only after the row says so, and whoever
 // finds the row may ask again: each effect is idempotent by the order, whose

@@ -3,6 +3,8 @@ package checkout_test
 import (
 	"testing"
 	"time"
+
+	"github.com/bedlamlab/bedlam/services/checkout/checkoutpb"
 )
 
 // The steps that a purchase passes, in order, and those that undo it.
@@ -63,12 +65,20 @@ func TestGivingUp(t *testing.T) {
 		s.world.harm(p.key, step, fails, always)
 		all, waiting = append(all, p), append(waiting, p)
 	}
-	answers := s.placeAll(all, s.run(1), s.run(2))
+	var answers map[string]*checkoutpb.Placed
+	one, two := s.run(1), s.run(2)
+	placed := make(chan struct{})
+	go func() {
+		defer close(placed)
+		answers = s.placeAll(all, one, two)
+	}()
 	for _, p := range all[:len(all)-len(waiting)] {
-		// An order whose making failed is made before it is cancelled.
+		// An order whose making failed is made before it is cancelled. Until then
+		// its customer asks again: there is no order that he could be told of.
 		s.world.await("a cancel", func() bool { return s.world.calls[site{p.key, "cancel"}] > 0 })
 		s.world.heal(p.key, "create")
 	}
+	<-placed
 	// All that is to be given up has been, so the others have had their time.
 	s.world.await("the sagas that give up", func() bool { return len(s.world.cancelled()) >= len(all)-len(waiting) })
 	for _, p := range waiting {

@@ -102,6 +102,56 @@ func TestNoOrderIsNoAnswer(t *testing.T) {
 	s.check([]purchase{p}, nil)
 }
 
+// TestNoOrderIsToldOfWhileItIsUndone has orders away for longer than a saga may
+// try to make one: it is turned back, and what is to be cancelled is not there.
+func TestNoOrderIsToldOfWhileItIsUndone(t *testing.T) {
+	s := newShop(t, map[string]string{"lease": "700ms", "resume_every": "50ms", "give_up": "300ms"})
+	client := s.run(1)
+	p := purchase{key: "undone", want: "compensated", reason: "timeout"}
+	s.world.fillCart(p.key)
+	for _, step := range []string{"create", "cancel"} {
+		s.world.harm(p.key, step, fails, always)
+	}
+	if got, err := client.Place(t.Context(), p.request()); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("got %v, %v, want DEADLINE_EXCEEDED, for there is no order", got, err)
+	}
+	s.world.await("the saga to be turned back", func() bool { return s.world.calls[site{p.key, "cancel"}] > 0 })
+	if got, err := client.Place(t.Context(), p.request()); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("turned back: got %v, %v, want DEADLINE_EXCEEDED, for there is no order", got, err)
+	}
+	for _, step := range []string{"create", "cancel"} {
+		s.world.heal(p.key, step)
+	}
+	s.awaitEnds(1)
+	got, err := client.Place(t.Context(), p.request())
+	if err != nil || got.GetState() != "CANCELLED" || got.GetReason() != "timeout" {
+		t.Errorf("at the end: %v, %v, want CANCELLED", got, err)
+	}
+	s.check([]purchase{p}, nil)
+}
+
+// TestNoOrderIsToldOfThatIsRefused: orders will not have it, so that there is
+// nothing to be read.
+func TestNoOrderIsToldOfThatIsRefused(t *testing.T) {
+	s := newShop(t, quick)
+	client := s.run(1)
+	p := purchase{key: "refused"}
+	s.world.fillCart(p.key)
+	s.world.harm(p.key, "create", refuses, always)
+	for range 2 { // as it ends, and from the log
+		got, err := client.Place(t.Context(), p.request())
+		if err != nil || got.GetState() != "CANCELLED" || got.GetReason() != "rejected" || got.GetOrder() != "" {
+			t.Errorf("got %v, %v, want CANCELLED, rejected and no order", got, err)
+		}
+		s.awaitEnds(1)
+	}
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	if len(s.world.orders) != 0 {
+		t.Error("there is an order all the same")
+	}
+}
+
 func TestWhatCannotBeBought(t *testing.T) {
 	s := newShop(t, quick)
 	client := s.run(1)

@@ -30,7 +30,10 @@ const (
 			lease_until = now() + $6::interval, updated_at = now()
 		WHERE saga = $1 AND epoch = $2`
 
-	putDown = `UPDATE sagas SET failures = $3, lease_until = now() + $4::interval, updated_at = now()
+	// putDown ends the owner's epoch with its lease: a renewal of this owner's
+	// that is under way, or comes before it has forgotten the saga, finds
+	// nothing to renew.
+	putDown = `UPDATE sagas SET failures = $3, epoch = epoch + 1, lease_until = now() + $4::interval, updated_at = now()
 		WHERE saga = $1 AND epoch = $2`
 
 	renewLeases = `UPDATE sagas SET lease_until = now() + $3::interval

@@ -30,6 +30,8 @@ const (
 	stepRefund  = "refund"
 	stepRelease = "release"
 	stepCancel  = "cancel"
+	// stepUnmake cancels an order of which it is not known that it was made.
+	stepUnmake = "unmake"
 )
 
 // Why a checkout was cancelled.
@@ -116,11 +118,15 @@ func (s *saga) ended() bool { return s.state == completed || s.state == compensa
 // and the order says so, or everything was undone.
 func (s *saga) decided() bool { return s.ended() || s.state == running && s.step == stepClear }
 
-// placed is the customer's answer. The name of an order that was never made is
-// not told: it could not be read.
+// made reports whether it is known that there is an order, so that its name may
+// be told: who is told one can read it.
+func (s *saga) made() bool { return s.step != stepRead && s.step != stepCreate && s.step != stepUnmake }
+
+// placed is the customer's answer, of a saga that is decided or has made its
+// order.
 func (s *saga) placed() *checkoutpb.Placed {
 	p := &checkoutpb.Placed{Order: s.order, State: answerPending, Total: s.basket.total}
-	if s.step == stepRead {
+	if !s.made() {
 		p.Order = ""
 	}
 	switch {

@@ -128,8 +128,8 @@ func (d *driver) await(ctx context.Context, s *saga) (*checkoutpb.Placed, error)
 			s = now
 		}
 	}
-	if s.state == running && s.step == stepCreate {
-		return nil, status.Error(codes.DeadlineExceeded, "the order is not made yet; ask again with the same key")
+	if !s.decided() && !s.made() {
+		return nil, status.Error(codes.DeadlineExceeded, "it is not known that there is an order; ask again with the same key")
 	}
 	return s.placed(), nil
 }

@@ -39,7 +39,7 @@ type step struct {
 
 // steps is the picture in the package comment, row by row.
 var steps = map[string]step{
-	stepCreate:  {ask: peers.create, state: running, next: stepReserve, undo: stepCancel, reason: reasonRejected, hurried: true},
+	stepCreate:  {ask: peers.create, state: running, next: stepReserve, undo: stepUnmake, reason: reasonRejected, hurried: true},
 	stepReserve: {ask: peers.reserve, state: running, next: stepCapture, undo: stepRelease, reason: reasonSoldOut, hurried: true},
 	stepCapture: {ask: peers.capture, state: running, next: stepCommit, undo: stepRefund, reason: reasonDeclined, hurried: true},
 	stepCommit:  {ask: peers.commit, state: running, next: stepPaid, undo: stepRefund, reason: reasonSoldOut},
@@ -49,6 +49,7 @@ var steps = map[string]step{
 	stepRefund:  {ask: peers.refund, state: compensating, next: stepRelease},
 	stepRelease: {ask: peers.release, state: compensating, next: stepCancel},
 	stepCancel:  {ask: peers.cancel, state: compensated, next: stepCancel},
+	stepUnmake:  {ask: peers.cancel, state: compensated, next: stepUnmake},
 }
 
 func (p peers) create(ctx context.Context, s *saga) error {

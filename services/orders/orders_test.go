@@ -95,6 +95,15 @@ func TestRefusals(t *testing.T) {
 		{"a product twice", with(func(r *orderspb.CreateRequest) { r.Lines[1].Sku = r.Lines[0].Sku }), codes.InvalidArgument},
 		{"nothing of a product", with(func(r *orderspb.CreateRequest) { r.Lines[0].Quantity = 0 }), codes.InvalidArgument},
 		{"a key that has bought another order", with(func(r *orderspb.CreateRequest) { r.Key = "key of o-1" }), codes.FailedPrecondition},
+		{"an order of the same total with other products", with(func(r *orderspb.CreateRequest) {
+			r.Order, r.Key, r.Lines[1].Sku = "o-1", "key of o-1", "P3"
+		}), codes.FailedPrecondition},
+		{"an order of the same total with other quantities", with(func(r *orderspb.CreateRequest) {
+			r.Order, r.Key, r.Lines[0].Quantity, r.Lines[0].Price = "o-1", "key of o-1", 1, 300
+		}), codes.FailedPrecondition},
+		{"an order of the same total with another line", with(func(r *orderspb.CreateRequest) {
+			r.Order, r.Key, r.Lines = "o-1", "key of o-1", append(r.Lines, &orderspb.Line{Sku: "P3", Quantity: 1})
+		}), codes.FailedPrecondition},
 		{"an order with another customer", with(func(r *orderspb.CreateRequest) { r.Order, r.Key = "o-1", "key of o-1"; r.Customer = "eve" }), codes.FailedPrecondition},
 	} {
 		if _, err := c.Create(ctx, row.r); status.Code(err) != row.want {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -75,10 +76,27 @@ func (p postgres) create(ctx context.Context, r *orderspb.CreateRequest) (*order
 		return nil, answer.Refused("KEY_REUSED", "the key has bought another order")
 	case err != nil:
 		return nil, err
-	case o.GetKey() != r.GetKey() || o.GetCustomer() != r.GetCustomer() || o.GetTotal() != r.GetTotal():
+	case o.GetKey() != r.GetKey() || o.GetCustomer() != r.GetCustomer() || o.GetTotal() != r.GetTotal() || !sameLines(o.GetLines(), r.GetLines()):
 		return nil, answer.Refused("ORDER_REUSED", "order %s is there with another content", r.GetOrder())
 	}
 	return o, nil
+}
+
+// sameLines reports whether two orders hold the same, in whatever order. No
+// product stands twice in either.
+func sameLines(a, b []*orderspb.Line) bool {
+	type line struct {
+		quantity int32
+		price    int64
+	}
+	bySKU := func(lines []*orderspb.Line) map[string]line {
+		m := make(map[string]line, len(lines))
+		for _, l := range lines {
+			m[l.GetSku()] = line{l.GetQuantity(), l.GetPrice()}
+		}
+		return m
+	}
+	return maps.Equal(bySKU(a), bySKU(b))
 }
 
 // pay takes a PENDING order to PAID; trace is the traceparent of the request.

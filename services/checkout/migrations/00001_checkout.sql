@@ -1,7 +1,7 @@
 -- +goose Up
 
 -- One row a saga: what it is about, how far it is, and who may go on with it.
--- epoch counts the owners; every write names the epoch of its writer, so that
+-- epoch counts the owners, and their leaving it; every write names the epoch of its writer, so that
 -- an owner who was taken for dead and was not changes nothing any more.
 CREATE TABLE sagas (
     saga         text        PRIMARY KEY,
