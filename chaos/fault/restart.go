@@ -68,6 +68,9 @@ func (f *restart) Lift(ctx context.Context, s deploy.System) error {
 	return f.each(func(in string) error { return f.start(ctx, s, in) })
 }
 
+// Passes implements [chaos.Passing]: an instance that is started again is back.
+func (f *restart) Passes() bool { return true }
+
 // Probe wants every victim to have begun another life since and to be ready in
 // it; after the lift, to run and be ready.
 func (f *restart) Probe(ctx context.Context, s deploy.System, injected bool) (string, error) {

@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -76,7 +77,8 @@ func (f sessions) count(ctx context.Context, c *pgx.Conn) (n int, err error) {
 // clear ends all of the sessions, whoever holds them, and returns when every
 // server says that it has none. A server that is not there has none. One whose
 // slots are all taken lets nobody in to end them: then those that hold them
-// are gone, or end by their lease.
+// are gone, or end by their lease. Whatever else is in the way is tried again:
+// who heals a run asks for its lift once.
 func (f sessions) clear(ctx context.Context, s deploy.System) error {
 	const (
 		patience = 2 * lease // for the lease, and as long again for a busy machine
@@ -98,7 +100,7 @@ func (f sessions) clear(ctx context.Context, s deploy.System) error {
 			switch {
 			case err == nil && left == 0, err != nil && unreachable(err):
 				return nil
-			case err != nil && !isState(err, tooManyConnections):
+			case errors.Is(err, errors.ErrUnsupported):
 				return err
 			case err == nil:
 				err = fmt.Errorf("the server still has %s", count(left, "session", "sessions"))

@@ -111,10 +111,10 @@ func isState(err error, code string) bool {
 	return errors.As(err, &e) && e.Code == code
 }
 
-// loginTime bounds one login: hundreds of times what it takes.
-const loginTime = 2 * time.Second
+// loginTime bounds one login: a thousand times what it takes.
+const loginTime = 5 * time.Second
 
-// login logs in at dsn under an application's name, with settings of its own.
+// loginAs logs in at dsn under an application's name, with settings of its own.
 func loginAs(ctx context.Context, dsn, application string, settings ...string) (*pgx.Conn, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {

@@ -194,6 +194,10 @@ func (f *terminateBackends) Lift(ctx context.Context, s deploy.System) error {
 	return nil
 }
 
+// Passes implements [chaos.Passing]: pools begin new sessions, unless those end
+// again.
+func (f *terminateBackends) Passes() bool { return f.Every == 0 }
+
 // Probe wants sessions to have been ended by a server that goes on, as its own
 // start and our session there say; after the lift, each service to be let in.
 func (f *terminateBackends) Probe(ctx context.Context, s deploy.System, injected bool) (string, error) {
