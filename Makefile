@@ -81,6 +81,10 @@ bench: build ## measure the shop: start, memory, the rate that it holds
 bench-engines: build ## compare the engines in rounds that take turns (about 5 minutes; wants Docker)
 	@bin/bedlam bench engines
 
+.PHONY: bench-faults
+bench-faults: build ## compare the relay with haproxy and Toxiproxy in rounds that take turns (about 5 minutes)
+	@bin/bedlam bench faults
+
 .PHONY: verify-verdict
 verify-verdict: build ## ten seeds of the shop as it is, harmless patches and defects (about 2 h; goes on where it was)
 	@bin/bedlam verify --seeds 10
