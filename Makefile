@@ -102,6 +102,14 @@ verify-heal: build ## fifty runs, interrupted or killed at seeded moments: nothi
 verify-heal-docker: build ## the same for thirty runs in containers (about 15 minutes; wants Docker)
 	@bin/bedlam verify heal --engine docker --moments 30
 
+.PHONY: verify-heal-faults
+verify-heal-faults: build ## killed with every fault on, and at every step of the journal  [ENGINE=process] (about half an hour; goes on where it was)
+	@bin/bedlam verify heal --faults --engine $(ENGINE)
+
+.PHONY: verify-cycles
+verify-cycles: ## a thousand faults injected and lifted: no rule, goroutine or descriptor is left (about a minute)
+	BEDLAM_CYCLES=1000 go test -count 1 -run TestCyclesLeaveNothing ./verify/heal
+
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, go.mod tidy, contracts
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not gofmt'ed:"; echo "$$out"; exit 1; }

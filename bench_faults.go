@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -41,8 +40,14 @@ const (
 	benchLift        = "rule lifted under 100 connections, ms"
 )
 
+// benchLate and benchTail are the errors of a latency: over the control, whose
+// own over what it was asked for stand with the direct way.
 func benchLate(connections int) string {
-	return fmt.Sprintf("100 ms at %d connections: mean error over the control, ms", connections)
+	return fmt.Sprintf("100 ms at %d connections: mean error, ms", connections)
+}
+
+func benchTail(connections int) string {
+	return fmt.Sprintf("100 ms at %d connections: p99 error, ms", connections)
 }
 
 // A benchKey is one measure of one way.
@@ -151,27 +156,34 @@ func (f *benchField) round(ctx context.Context, each time.Duration, values map[b
 // and beyond how late those of a server are that waits by itself. It is direct
 // that leads to the one who waits.
 func (f *benchField) late(ctx context.Context, order []*benchWay, n int, each time.Duration, values map[benchKey]float64) error {
-	means := map[string]time.Duration{}
+	means, tails := map[string]time.Duration{}, map[string]time.Duration{}
 	for _, w := range order {
 		if w.name != benchDirect && w.delay == nil {
 			continue
 		}
-		mean, apply, lift, err := crowd(ctx, w, n, each)
+		took, apply, lift, err := crowd(ctx, w, n, each)
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
-		means[w.name] = mean
+		var sum time.Duration
+		for _, t := range took {
+			sum += t
+		}
+		slices.Sort(took)
+		means[w.name], tails[w.name] = sum/time.Duration(len(took)), took[len(took)*99/100]
 		if w.delay != nil && n == benchCrowds[0] {
 			values[benchKey{benchApply, w.name}] = 1e3 * apply.Seconds()
 			values[benchKey{benchLift, w.name}] = 1e3 * lift.Seconds()
 		}
 	}
-	for name, mean := range means {
-		if name != benchDirect {
-			values[benchKey{benchLate(n), name}] = 1e3 * (mean - means[benchDirect]).Seconds()
+	for name := range means {
+		mean, tail := means[benchDirect], tails[benchDirect]
+		if name == benchDirect {
+			mean, tail = benchDelay, benchDelay
 		}
+		values[benchKey{benchLate(n), name}] = 1e3 * (means[name] - mean).Seconds()
+		values[benchKey{benchTail(n), name}] = 1e3 * (tails[name] - tail).Seconds()
 	}
-	values[benchKey{benchLate(n), benchDirect}] = 1e3 * (means[benchDirect] - benchDelay).Seconds()
 	return nil
 }
 
@@ -180,6 +192,3 @@ func (f *benchField) late(ctx context.Context, order []*benchWay, n int, each ti
 func BenchServer(ctx context.Context, stdin io.Reader, out io.Writer) error {
 	return serveBench(ctx, stdin, out)
 }
-
-// benchTool is where a tool of the comparison is kept between runs.
-func benchTool(cache, name string) string { return filepath.Join(cache, "bench", name) }

@@ -181,14 +181,14 @@ func inTurns(ctx context.Context, ways []*benchWay, each time.Duration, values m
 }
 
 // crowd has n connections ask again and again while the way delays answers, or
-// of a way that cannot, ask a page that waits as long; it returns the mean time
-// of an answer and that of putting the latency in and taking it out.
+// of a way that cannot, ask a page that waits as long; it returns the times
+// of the answers and those of putting the latency in and taking it out.
 // The connections begin one after the other over one delay: all at once would
 // measure how long one machine takes for n answers.
-func crowd(ctx context.Context, w *benchWay, n int, each time.Duration) (mean, apply, lift time.Duration, err error) {
+func crowd(ctx context.Context, w *benchWay, n int, each time.Duration) (took []time.Duration, apply, lift time.Duration, err error) {
 	all, err := visitors(ctx, w.address, n)
 	if err != nil {
-		return 0, 0, 0, err
+		return nil, 0, 0, err
 	}
 	defer leave(all)
 	page := benchWait
@@ -196,7 +196,7 @@ func crowd(ctx context.Context, w *benchWay, n int, each time.Duration) (mean, a
 		page = benchEcho
 		began := time.Now()
 		if err := w.delay(ctx); err != nil {
-			return 0, 0, 0, err
+			return nil, 0, 0, err
 		}
 		apply = time.Since(began)
 		defer func() {
@@ -208,8 +208,6 @@ func crowd(ctx context.Context, w *benchWay, n int, each time.Duration) (mean, a
 		}()
 	}
 	var mu sync.Mutex
-	var sum time.Duration
-	answers := 0
 	began := time.Now()
 	err = together(n, func(i int) error {
 		select {
@@ -222,17 +220,14 @@ func crowd(ctx context.Context, w *benchWay, n int, each time.Duration) (mean, a
 			if err := all[i].ask(page); err != nil {
 				return err
 			}
-			took := time.Since(asked)
+			answered := time.Since(asked)
 			mu.Lock()
-			sum, answers = sum+took, answers+1
+			took = append(took, answered)
 			mu.Unlock()
 		}
 		return ctx.Err()
 	})
-	if err != nil {
-		return 0, apply, lift, err
-	}
-	return sum / time.Duration(answers), apply, lift, nil
+	return took, apply, lift, err
 }
 
 // narrowed returns by how many percent a connection's throughput misses the

@@ -44,7 +44,7 @@ func benchTargets() []benchTarget {
 		}},
 	}
 	for _, n := range benchCrowds {
-		all = append(all, benchTarget{fmt.Sprintf("error of 100 ms at %d connections, toxiproxy : bedlam", n), 2,
+		all = append(all, benchTarget{fmt.Sprintf("mean error of 100 ms at %d connections, toxiproxy : bedlam", n), 2,
 			func(of func(string, string) (float64, bool)) (float64, bool) {
 				theirs, ok := of(benchLate(n), benchToxiproxy)
 				ours, also := of(benchLate(n), benchOurs)
@@ -107,7 +107,7 @@ func (b FaultsBenchmark) String() string {
 	t.WriteByte('\n')
 	measures := []string{benchRequestRate, benchBulk, benchAlone}
 	for _, n := range benchCrowds {
-		measures = append(measures, benchLate(n))
+		measures = append(measures, benchLate(n), benchTail(n))
 	}
 	for _, m := range append(measures, benchNarrow, benchApply, benchLift) {
 		fmt.Fprintf(&t, "%-66s", m)
