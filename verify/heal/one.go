@@ -40,6 +40,7 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 		return p, fmt.Errorf("striking: %w", err)
 	}
 	s.lookNoMore()
+	healed := make(chan error, 1)
 	if m.Signal == KillBoth {
 		if !s.early() && len(s.left()) == 0 {
 			p.Reasons = append(p.Reasons, "with both killed nothing was left: the moment shows nothing")
@@ -52,9 +53,15 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 		}
 		// The next start is a heal that a person asks for, or any other.
 		struck = time.Now()
-		if out, err := s.bedlam("heal").CombinedOutput(); err != nil {
-			p.Reasons = append(p.Reasons, fmt.Sprintf("bedlam heal: %v: %s", err, lastLine(string(out))))
-		}
+		go func() {
+			out, err := s.bedlam("heal").CombinedOutput()
+			if err != nil {
+				err = fmt.Errorf("bedlam heal: %w: %s", err, lastLine(string(out)))
+			}
+			healed <- err
+		}()
+	} else {
+		healed <- nil
 	}
 	if m.Fault != "" {
 		var on []string
@@ -63,6 +70,9 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 			p.Reasons = append(p.Reasons, "not lifted: "+harm)
 		}
 		defer func() { p.Struck = s.struckAt() }()
+	}
+	if err := <-healed; err != nil {
+		p.Reasons = append(p.Reasons, err.Error())
 	}
 	p.Left, p.Seconds = s.settle(ctx, struck, most)
 	for _, left := range p.Left {
