@@ -89,6 +89,10 @@ bench: build ## measure the shop: start, memory, the rate that it holds
 bench-engines: build ## compare the engines in rounds that take turns (about 5 minutes; wants Docker)
 	@bin/bedlam bench engines
 
+.PHONY: bench-faults
+bench-faults: build ## compare the relay with haproxy and Toxiproxy in rounds that take turns (about 5 minutes)
+	@bin/bedlam bench faults
+
 .PHONY: verify-verdict
 verify-verdict: build ## ten seeds of the shop as it is, harmless patches and defects (about 2 h; goes on where it was)
 	@bin/bedlam verify --seeds 10
@@ -105,6 +109,14 @@ verify-heal: build ## fifty runs, interrupted or killed at seeded moments: nothi
 .PHONY: verify-heal-docker
 verify-heal-docker: build ## the same for thirty runs in containers (about 15 minutes; wants Docker)
 	@bin/bedlam verify heal --engine docker --moments 30
+
+.PHONY: verify-heal-faults
+verify-heal-faults: build ## killed with every fault on, and at every step of the journal  [ENGINE=process] (about half an hour; goes on where it was)
+	@bin/bedlam verify heal --faults --engine $(ENGINE)
+
+.PHONY: verify-cycles
+verify-cycles: ## a thousand faults injected and lifted: no rule, goroutine or descriptor is left (about a minute)
+	BEDLAM_CYCLES=1000 go test -count 1 -run TestCyclesLeaveNothing ./verify/heal
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, go.mod tidy, contracts

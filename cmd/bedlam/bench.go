@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +20,7 @@ func benchCommand() *cobra.Command {
 		Args:    noArgs,
 		RunE:    measures(&o, func(ctx context.Context) (fmt.Stringer, error) { return bedlam.Bench(ctx, o) }),
 	}
-	c.AddCommand(benchEnginesCommand())
+	c.AddCommand(benchEnginesCommand(), benchFaultsCommand(), benchServerCommand())
 	c.Flags().StringVar(&o.Engine, "engine", "process", "where the shop runs (see bedlam list engines)")
 	c.Flags().StringVar(&o.Shop, "shop", "", "the shop program (default: the one beside this program)")
 	return c
@@ -37,6 +38,33 @@ func benchEnginesCommand() *cobra.Command {
 	}
 	c.Flags().IntVar(&rounds, "rounds", 5, "how often each engine is measured")
 	return c
+}
+
+func benchFaultsCommand() *cobra.Command {
+	var o bedlam.Options
+	var rounds int
+	var each time.Duration
+	c := &cobra.Command{
+		Use:   "faults",
+		Short: "Measure the relay beside haproxy and Toxiproxy in turns",
+		Long: `Compares the relay with a direct connection, with haproxy if it is on the PATH,
+and with Toxiproxy, which is built by go and kept in the cache. In each round
+every one of them has its turn, and the ratios are within the rounds.`,
+		Example: "  bedlam bench faults --rounds 11",
+		Args:    noArgs,
+		RunE:    measures(&o, func(ctx context.Context) (fmt.Stringer, error) { return bedlam.BenchFaults(ctx, o, rounds, each) }),
+	}
+	c.Flags().IntVar(&rounds, "rounds", 11, "how often each is measured")
+	c.Flags().DurationVar(&each, "each", time.Second, "how long each measurement lasts")
+	return c
+}
+
+// benchServerCommand is what bench faults starts beside itself.
+func benchServerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "server", Short: "Be the server of bench faults, until standard input ends", Hidden: true, Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return bedlam.BenchServer(c.Context(), os.Stdin, os.Stdout) },
+	}
 }
 
 // measures is what a command does that measures: it shows how far it is, and

@@ -51,6 +51,9 @@ func TestScripts(t *testing.T) {
 			e.Setenv("BEDLAM_STATE", filepath.Join(e.WorkDir, "state"))
 			e.Setenv("BEDLAM_CACHE", filepath.Join(e.WorkDir, "cache"))
 			e.Setenv("NO_COLOR", "1")
+			// Where this program is bedlam, and nothing else is.
+			programs, _, _ := strings.Cut(e.Getenv("PATH"), string(os.PathListSeparator))
+			e.Setenv("PROGRAMS", programs)
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				return err

@@ -25,6 +25,9 @@ func verifyHealCommand(code *int) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if o.Faults && !c.Flags().Changed("results") {
+				o.Results = "results/heal-faults.jsonl"
+			}
 			o.Programs, o.Machine = filepath.Dir(self), bedlam.Machine()
 			if o.Commit, err = results.Revision(c.Context(), "."); err != nil {
 				return err
@@ -40,6 +43,9 @@ func verifyHealCommand(code *int) *cobra.Command {
 				}
 				slowest = max(slowest, p.Seconds)
 			}
+			if o.Faults {
+				fmt.Println(heal.Sum(proofs))
+			}
 			fmt.Printf("%d of %d moments as they should be, the slowest clean after %.2f s\n", good, len(proofs), slowest)
 			if good < len(proofs) {
 				*code = exitFail
@@ -51,6 +57,7 @@ func verifyHealCommand(code *int) *cobra.Command {
 	f.StringVar(&o.Engine, "engine", "", "process, unless it is docker")
 	f.Uint64Var(&o.Seed, "seed", 1, "decides the moments")
 	f.IntVar(&o.Moments, "moments", 50, "how many")
+	f.BoolVar(&o.Faults, "faults", false, "kill at each step of the journal, with every fault, in place of seeded moments")
 	f.StringVar(&o.Results, "results", "results/heal.jsonl", "file that results are appended to")
 	return c
 }

@@ -51,3 +51,6 @@ func (g *Ground) HarmContainers(ctx context.Context) error {
 	}
 	return err
 }
+
+// Asks returns how a fault is asked for.
+var Asks = asks

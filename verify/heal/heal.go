@@ -44,6 +44,7 @@ type Options struct {
 	Engine   string // empty: process
 	Seed     uint64
 	Moments  int    // how many
+	Faults   bool   // do [Cases] in place of a seed's moments
 	Results  string // file that proofs are appended to; what it has of this commit and seed is not done again
 	Commit   string
 	Machine  chaos.Machine
@@ -58,9 +59,17 @@ type Proof struct {
 	Seed    uint64        `json:"seed"`
 	Index   int           `json:"index"` // of the moment, from 0
 	Moment
-	Exit    int      `json:"exit"`              // of the run; -1: it was ended by the signal
-	Verdict string   `json:"verdict,omitempty"` // that its folder is judged with; empty: there is nothing to judge yet
-	Seconds float64  `json:"seconds"`           // from the signal (with both killed: from the next start) until nothing was left
+	Exit    int     `json:"exit"`              // of the run; -1: it was ended by the signal
+	Verdict string  `json:"verdict,omitempty"` // that its folder is judged with; empty: there is nothing to judge yet
+	Seconds float64 `json:"seconds"`           // from the signal (with both killed: from the next start) until nothing was left
+	// Of a moment with a fault: the last line of the journal when the run was
+	// dead, the seconds (from the same moment) until no harm could be seen, and
+	// why this engine cannot do it, if it cannot.
+	Struck chaos.EntryKind `json:"struck,omitempty"`
+	Harm   []string        `json:"harm,omitempty"` // with both killed: what was seen before the next start
+	Lifted float64         `json:"lifted,omitempty"`
+	Unable string          `json:"unable,omitempty"`
+
 	Left    []string `json:"left,omitempty"`    // after [Limit], or at the end of all patience
 	Reasons []string `json:"reasons,omitempty"` // why it is not as it should be
 	OK      bool     `json:"ok"`
@@ -73,22 +82,33 @@ func Prove(ctx context.Context, o Options) ([]Proof, error) {
 	if err != nil {
 		return nil, err
 	}
+	done = slices.DeleteFunc(done, func(p Proof) bool { return (p.Fault != "") != o.Faults })
 	ground, err := Prepare(o.Programs, o.Engine)
 	if err != nil {
 		return done, err
 	}
 	defer ground.Close()
-	for i, m := range Moments(o.Engine, o.Seed, o.Moments) {
-		if slices.ContainsFunc(done, func(p Proof) bool { return p.Index == i }) {
+	moments := Moments(o.Engine, o.Seed, o.Moments)
+	if o.Faults {
+		if moments, err = Cases(o.Engine); err != nil {
+			return done, err
+		}
+	}
+	for i, m := range moments {
+		if slices.ContainsFunc(done, func(p Proof) bool { return p.Index == i || p.Unable != "" && p.Fault == m.Fault }) {
 			continue
 		}
-		p, err := One(ctx, ground, m, patience)
+		p, err := struck(ctx, ground, m)
 		if err != nil {
 			return done, fmt.Errorf("moment %d (%s): %w", i, m, err)
 		}
 		p.Commit, p.Machine, p.Seed, p.Index = o.Commit, o.Machine, o.Seed, i
 		if limit := Limit(o.Engine); p.Seconds > limit.Seconds() {
 			p.Reasons = append(p.Reasons, fmt.Sprintf("it took %.1f s until nothing was left, more than %s", p.Seconds, limit))
+			p.OK = false
+		}
+		if p.Lifted > LiftLimit.Seconds() {
+			p.Reasons = append(p.Reasons, fmt.Sprintf("it took %.1f s until the fault was lifted, more than %s", p.Lifted, LiftLimit))
 			p.OK = false
 		}
 		if err := results.Append(o.Results, p); err != nil {
@@ -106,13 +126,34 @@ func Prove(ctx context.Context, o Options) ([]Proof, error) {
 	return done, nil
 }
 
+// tries is how often a step is aimed at. Some are over within a millisecond,
+// and who kills has to see them first.
+const tries = 3
+
+// struck does a moment, again if its step was over before the kill came.
+func struck(ctx context.Context, g *Ground, m Moment) (p Proof, err error) {
+	for range tries {
+		p, err = One(ctx, g, m, patience)
+		if err != nil || !p.OK || m.Fault == "" || p.Unable != "" || p.Struck == chaos.EntryKind(m.Phase) {
+			break
+		}
+	}
+	return p, err
+}
+
 // String returns the proof in one line.
 func (p Proof) String() string {
+	if p.Unable != "" {
+		return fmt.Sprintf("%2d %-45s %s", p.Index, p.Fault, p.Unable)
+	}
 	verdict := p.Verdict
 	if verdict == "" {
 		verdict = "nothing to judge"
 	}
 	text := fmt.Sprintf("%2d %-45s exit %d, %s, clean after %.2f s", p.Index, p.Moment, p.Exit, verdict, p.Seconds)
+	if p.Fault != "" {
+		text += fmt.Sprintf(", lifted after %.2f s, struck at %s", p.Lifted, p.Struck)
+	}
 	for _, r := range p.Reasons {
 		text += "\n   NOT OK: " + r
 	}

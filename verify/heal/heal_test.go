@@ -6,10 +6,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/chaos/fault"
 	"github.com/bedlamlab/bedlam/deploy/docker"
 	"github.com/bedlamlab/bedlam/verify/built"
 	"github.com/bedlamlab/bedlam/verify/heal"
@@ -93,6 +96,70 @@ func cut(t *testing.T, engine string, moments []heal.Moment) {
 			}
 			t.Log(p)
 		})
+	}
+}
+
+// TestFaultsAreLifted takes a sample of what make verify-heal-faults does, and
+// wants the harm to be seen before it is lifted. The runs are idle most of the
+// time, and go side by side.
+func TestFaultsAreLifted(t *testing.T) {
+	cases := []struct {
+		moment heal.Moment
+		seen   string
+	}{
+		{heal.Moment{Phase: "proven", Signal: heal.KillBoth, Fault: "partition"}, "the relay has rule"},
+		{heal.Moment{Phase: "injected", Signal: heal.KillBoth, Fault: "pause"}, "is frozen"},
+	}
+	proofs, errs := make([]heal.Proof, len(cases)), make([]error, len(cases))
+	var all sync.WaitGroup
+	for i, c := range cases {
+		g := ground(t, "")
+		all.Go(func() { proofs[i], errs[i] = heal.One(t.Context(), g, c.moment, most) })
+	}
+	all.Wait()
+	for i, p := range proofs {
+		if errs[i] != nil {
+			t.Errorf("%s: %v", cases[i].moment, errs[i])
+			continue
+		}
+		if !p.OK || p.Lifted <= 0 || p.Struck == "" {
+			t.Error(p)
+		}
+		for _, want := range []string{cases[i].seen, "the journal shows"} {
+			if !slices.ContainsFunc(p.Harm, func(s string) bool { return strings.Contains(s, want) }) {
+				t.Errorf("%s: there is no %q in %q", p.Moment, want, p.Harm)
+			}
+		}
+		t.Log(p)
+	}
+}
+
+// TestCases wants every fault to be killed between its injection and its proof,
+// and one of each power at every step.
+func TestCases(t *testing.T) {
+	all, err := heal.Cases("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	powers := map[string]int{}
+	for _, k := range fault.Kinds() {
+		power, _, _ := strings.Cut(k.Needs.String(), ",")
+		steps := 0
+		for _, step := range heal.Steps {
+			for _, sig := range []heal.Signal{heal.Kill, heal.KillBoth} {
+				if slices.Contains(all, heal.Moment{Phase: string(step), Signal: sig, Fault: k.Name}) {
+					steps++
+				} else if step == chaos.Injected {
+					t.Errorf("%s is not in it: %s %s", k.Name, sig, step)
+				}
+			}
+		}
+		powers[power] = max(powers[power], steps)
+	}
+	for power, steps := range powers {
+		if steps != 2*len(heal.Steps) {
+			t.Errorf("of a fault by %s there are %d moments, want %d", power, steps, 2*len(heal.Steps))
+		}
 	}
 }
 

@@ -12,11 +12,12 @@ import (
 // A Moment is when, and how, a run is cut short.
 type Moment struct {
 	Engine     string        `json:"engine,omitempty"` // empty: process
-	Phase      string        `json:"phase"`            // one of [Phases]
+	Phase      string        `json:"phase"`            // one of [Phases]; with a fault, one of [Steps]
 	Delay      time.Duration `json:"delay"`            // after the phase has begun, nanoseconds
 	Signal     Signal        `json:"signal"`
-	Experiment string        `json:"experiment"` // that is run
-	Cold       bool          `json:"cold"`       // there is no template of a database yet: initdb runs
+	Experiment string        `json:"experiment,omitempty"` // that is run
+	Fault      string        `json:"fault,omitempty"`      // that is the only one of an experiment made for it, see [Cases]
+	Cold       bool          `json:"cold"`                 // there is no template of a database yet: initdb runs
 }
 
 // String returns the moment in a few words.
@@ -28,6 +29,9 @@ func (m Moment) String() string {
 	on := ""
 	if m.Engine != "" {
 		on = " on " + m.Engine
+	}
+	if m.Fault != "" {
+		return fmt.Sprintf("%s %s of %s%s", m.Signal, m.Phase, m.Fault, on)
 	}
 	return fmt.Sprintf("%s %s+%s of %s%s%s", m.Signal, m.Phase, m.Delay.Round(time.Millisecond), m.Experiment, on, cold)
 }
@@ -49,9 +53,9 @@ const (
 // signals are dealt out in turn.
 var signals = []Signal{Interrupt, Kill, Terminate, KillBoth}
 
-// experiments have faults of each kind that can stay: a rule in the relay, a
+// broken are experiments with faults of each kind that can stay: a rule in the relay, a
 // frozen process, a held supervisor, a killed database with its orphans.
-var experiments = []string{"recommend-down", "catalog-replica-paused", "bank-slow-then-cut-off", "shop-postgres-killed"}
+var broken = []string{"recommend-down", "catalog-replica-paused", "bank-slow-then-cut-off", "shop-postgres-killed"}
 
 // A phase is a stretch of a run whose beginning can be seen from outside.
 type phase struct {
@@ -126,7 +130,7 @@ func Moments(engine string, seed uint64, n int) []Moment {
 	for i := range n {
 		p := deal()
 		m := Moment{Engine: engine, Phase: p.name, Delay: time.Duration(r.Int64N(int64(p.span))), Signal: signals[i%len(signals)],
-			Experiment: experiments[r.IntN(len(experiments))]}
+			Experiment: broken[r.IntN(len(broken))]}
 		// A third of what comes before the load is cold besides; images are the
 		// daemon's and stay.
 		m.Cold = engine != Docker && p.name == "initdb" || (p.name == "bring-up" || p.name == "registered" || p.name == "guarded") && r.IntN(3) == 0 && engine != Docker

@@ -18,14 +18,17 @@ import (
 // One cuts one run short and returns what came of it, at the latest after most
 // of waiting. An error means that nothing was shown: the run could not be
 // started, or ctx ended. Nothing stays either way.
-func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (_ Proof, err error) {
-	p := Proof{Date: time.Now().UTC(), Moment: m, Exit: -1}
+func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof, err error) {
+	p = Proof{Date: time.Now().UTC(), Moment: m, Exit: -1}
 	s, err := g.open(m)
 	if err != nil {
 		return p, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.await(ctx, m); errors.Is(err, errMissed) {
+	defer func() { s.lookNoMore() }() // before the scene is closed
+	if err := s.await(ctx, m); errors.Is(err, errUnable) {
+		return s.unable(ctx, p, most)
+	} else if errors.Is(err, errMissed) {
 		p.Reasons = []string{fmt.Sprintf("%v: %s", err, lastLine(s.output.String()))}
 		return p, nil
 	} else if err != nil {
@@ -36,15 +39,40 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (_ Proof,
 	if err := s.strike(m.Signal, m.Delay%2 == 0); err != nil {
 		return p, fmt.Errorf("striking: %w", err)
 	}
+	s.lookNoMore()
+	healed := make(chan error, 1)
 	if m.Signal == KillBoth {
 		if !s.early() && len(s.left()) == 0 {
 			p.Reasons = append(p.Reasons, "with both killed nothing was left: the moment shows nothing")
 		}
+		if m.Fault != "" {
+			// The journal alone shows one at every step.
+			if p.Harm = s.harmful(ctx); len(p.Harm) == 0 {
+				p.Reasons = append(p.Reasons, "with both killed no harm was seen: the moment shows nothing")
+			}
+		}
 		// The next start is a heal that a person asks for, or any other.
 		struck = time.Now()
-		if out, err := s.bedlam("heal").CombinedOutput(); err != nil {
-			p.Reasons = append(p.Reasons, fmt.Sprintf("bedlam heal: %v: %s", err, lastLine(string(out))))
+		go func() {
+			out, err := s.bedlam("heal").CombinedOutput()
+			if err != nil {
+				err = fmt.Errorf("bedlam heal: %w: %s", err, lastLine(string(out)))
+			}
+			healed <- err
+		}()
+	} else {
+		healed <- nil
+	}
+	if m.Fault != "" {
+		var on []string
+		on, p.Lifted = s.lifted(ctx, struck, most)
+		for _, harm := range on {
+			p.Reasons = append(p.Reasons, "not lifted: "+harm)
 		}
+		defer func() { p.Struck = s.struckAt() }()
+	}
+	if err := <-healed; err != nil {
+		p.Reasons = append(p.Reasons, err.Error())
 	}
 	p.Left, p.Seconds = s.settle(ctx, struck, most)
 	for _, left := range p.Left {
@@ -84,6 +112,47 @@ func (s *scene) settle(ctx context.Context, since time.Time, most time.Duration)
 		}
 		time.Sleep(20 * time.Millisecond) // what others leave in /proc is no event that could be awaited
 	}
+}
+
+// lifted looks until no harm can be seen; it returns what can, and the seconds
+// that it took.
+func (s *scene) lifted(ctx context.Context, since time.Time, most time.Duration) ([]string, float64) {
+	for {
+		harm := s.harmful(ctx)
+		took := time.Since(since)
+		if len(harm) == 0 || took > most || ctx.Err() != nil {
+			return harm, took.Seconds()
+		}
+		time.Sleep(10 * time.Millisecond) // what others lift is no event that could be awaited
+	}
+}
+
+// unable ends a run whose engine has said that it cannot do the fault: that it
+// says so, and harms nothing, is all there is to show.
+func (s *scene) unable(ctx context.Context, p Proof, most time.Duration) (Proof, error) {
+	entries, _, err := runner.ReadJournal(s.journal())
+	if err != nil {
+		return p, err
+	}
+	for _, e := range entries {
+		switch e.Kind {
+		case chaos.Unsupported:
+			p.Unable = e.Detail
+		case chaos.Injecting:
+			p.Reasons = append(p.Reasons, "it says that it cannot, and does it")
+		}
+	}
+	struck := time.Now()
+	if err := s.strike(Interrupt, false); err != nil {
+		return p, err
+	}
+	s.lookNoMore()
+	p.Left, p.Seconds = s.settle(ctx, struck, most)
+	for _, left := range p.Left {
+		p.Reasons = append(p.Reasons, "left: "+left)
+	}
+	p.OK = len(p.Reasons) == 0
+	return p, nil
 }
 
 // judge judges what the run recorded.

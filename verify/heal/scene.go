@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/deploy/relay"
 )
 
 // A scene is one run in surroundings of its own.
@@ -26,6 +27,9 @@ type scene struct {
 	output bytes.Buffer  // of the run; read it after ended
 	watch  *watch
 	named  []string // the scene's runs, see runs
+
+	relay      *relay.Client // of the run; nil until it is known, see findRelay
+	lookNoMore func()        // ends what lookBeside began
 }
 
 // bystander is a folder among the temporary ones that is not ours.
@@ -34,7 +38,7 @@ const bystander = "bedlam-bystander"
 // open makes the surroundings and starts the run.
 func (g *Ground) open(m Moment) (*scene, error) {
 	g.scenes++
-	s := &scene{ground: g, dir: filepath.Join(g.dir, "scenes", strconv.Itoa(g.scenes)), ended: make(chan struct{})}
+	s := &scene{ground: g, dir: filepath.Join(g.dir, "scenes", strconv.Itoa(g.scenes)), ended: make(chan struct{}), lookNoMore: func() {}}
 	for _, dir := range []string{"", "tmp", "tmp/" + bystander, "runs"} {
 		if err := os.Mkdir(filepath.Join(s.dir, dir), 0o755); err != nil {
 			return nil, err
@@ -56,7 +60,17 @@ func (g *Ground) open(m Moment) (*scene, error) {
 	if m.Engine != "" {
 		args = append(args, "--engine", m.Engine)
 	}
-	s.run = s.bedlam(append(args, m.Experiment)...)
+	word := m.Experiment
+	if m.Fault != "" {
+		k, err := kindOf(m.Fault)
+		if err != nil {
+			return nil, err
+		}
+		if word, err = write(s.dir, k); err != nil {
+			return nil, err
+		}
+	}
+	s.run = s.bedlam(append(args, word)...)
 	s.run.Stdout, s.run.Stderr = &s.output, &s.output
 	if err := s.run.Start(); err != nil {
 		return nil, err
@@ -102,6 +116,9 @@ var errMissed = errors.New("the run ended before its moment")
 
 // await returns at the moment.
 func (s *scene) await(ctx context.Context, m Moment) error {
+	if m.Fault != "" {
+		return s.awaitStep(ctx, chaos.EntryKind(m.Phase))
+	}
 	var began func(*scene) bool
 	for _, p := range phasesOf(m.Engine) {
 		if p.name == m.Phase {

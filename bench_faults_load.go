@@ -1,0 +1,246 @@
+package bedlam
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// benchPatience bounds one measurement's waiting for a single answer: on a
+// machine where it is reached nothing can be compared.
+const benchPatience = 20 * time.Second
+
+// A visitor is one connection of the comparison's client. It writes its
+// requests by itself, so that little of what is measured is the client.
+type visitor struct {
+	*net.TCPConn
+	read *bufio.Reader
+}
+
+func visit(ctx context.Context, address string) (*visitor, error) {
+	d := net.Dialer{Timeout: benchPatience}
+	c, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	v := &visitor{c.(*net.TCPConn), bufio.NewReader(c)}
+	v.SetLinger(0) // thousands of closed connections would take the ports otherwise
+	return v, nil
+}
+
+// ask sends a request for a page and waits for all of the answer.
+func (v *visitor) ask(page string) error {
+	if err := v.begin(page); err != nil {
+		return err
+	}
+	a, err := http.ReadResponse(v.read, nil)
+	if err != nil {
+		return err
+	}
+	defer a.Body.Close()
+	if a.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d", a.StatusCode)
+	}
+	_, err = io.Copy(io.Discard, a.Body)
+	return err
+}
+
+func (v *visitor) begin(page string) error {
+	v.SetDeadline(time.Now().Add(benchPatience))
+	_, err := io.WriteString(v, "GET "+page+" HTTP/1.1\r\nHost: bench\r\n\r\n")
+	return err
+}
+
+// visitors opens n connections, each of which has had an answer.
+func visitors(ctx context.Context, address string, n int) ([]*visitor, error) {
+	all := make([]*visitor, n)
+	err := together(n, func(i int) (err error) {
+		if all[i], err = visit(ctx, address); err != nil {
+			return err
+		}
+		return all[i].ask(benchEcho)
+	})
+	if err != nil {
+		leave(all)
+	}
+	return all, err
+}
+
+func leave(all []*visitor) {
+	for _, v := range all {
+		if v != nil {
+			v.Close()
+		}
+	}
+}
+
+// together does n things at the same time and returns one of their errors.
+func together(n int, do func(i int) error) error {
+	errs := make(chan error, n)
+	for i := range n {
+		go func() { errs <- do(i) }()
+	}
+	var failed error
+	for range n {
+		if err := <-errs; err != nil {
+			failed = err
+		}
+	}
+	return failed
+}
+
+// requestsPerSecond counts the answers that n connections get, which ask again
+// as soon as they have one.
+func requestsPerSecond(ctx context.Context, address string, n int, each time.Duration) (float64, error) {
+	all, err := visitors(ctx, address, n)
+	if err != nil {
+		return 0, err
+	}
+	defer leave(all)
+	var answers atomic.Int64
+	began := time.Now()
+	err = together(n, func(i int) error {
+		for time.Since(began) < each && ctx.Err() == nil {
+			if err := all[i].ask(benchEcho); err != nil {
+				return err
+			}
+			answers.Add(1)
+		}
+		return ctx.Err()
+	})
+	return float64(answers.Load()) / time.Since(began).Seconds(), err
+}
+
+// poured returns the bytes a second of one connection, from its first byte on.
+func poured(ctx context.Context, address string, each time.Duration) (float64, error) {
+	v, err := visit(ctx, address)
+	if err != nil {
+		return 0, err
+	}
+	defer v.Close()
+	if err := v.begin(benchPour); err != nil {
+		return 0, err
+	}
+	return v.drink(each)
+}
+
+// drink reads for a while. The pieces that come first and last are where the
+// clock starts and stops, so that their size does not matter.
+func (v *visitor) drink(each time.Duration) (float64, error) {
+	block := make([]byte, 256<<10)
+	if _, err := v.Read(block); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	var sum int
+	for {
+		n, err := v.Read(block)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+		if took := time.Since(began); took >= each {
+			return float64(sum) / took.Seconds(), nil
+		}
+	}
+}
+
+// inTurns asks one connection of each way in turns and notes the medians.
+func inTurns(ctx context.Context, ways []*benchWay, each time.Duration, values map[benchKey]float64) error {
+	all := make([]*visitor, len(ways))
+	defer func() { leave(all) }()
+	took := make([][]time.Duration, len(ways))
+	for i, w := range ways {
+		var err error
+		if all[i], err = visit(ctx, w.address); err != nil {
+			return err
+		}
+	}
+	for began := time.Now(); time.Since(began) < each || len(took[0]) == 0; {
+		for i, v := range all {
+			for range benchTurn {
+				asked := time.Now()
+				if err := v.ask(benchEcho); err != nil {
+					return fmt.Errorf("%s: %w", ways[i].name, err)
+				}
+				took[i] = append(took[i], time.Since(asked))
+			}
+		}
+	}
+	for i, w := range ways {
+		values[benchKey{benchAlone, w.name}] = 1e6 * median(took[i]).Seconds()
+	}
+	return ctx.Err()
+}
+
+// crowd has n connections ask again and again while the way delays answers, or
+// of a way that cannot, ask a page that waits as long; it returns the times
+// of the answers and those of putting the latency in and taking it out.
+// The connections begin one after the other over one delay: all at once would
+// measure how long one machine takes for n answers.
+func crowd(ctx context.Context, w *benchWay, n int, each time.Duration) (took []time.Duration, apply, lift time.Duration, err error) {
+	all, err := visitors(ctx, w.address, n)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	defer leave(all)
+	page := benchWait
+	if w.delay != nil {
+		page = benchEcho
+		began := time.Now()
+		if err := w.delay(ctx); err != nil {
+			return nil, 0, 0, err
+		}
+		apply = time.Since(began)
+		defer func() {
+			began := time.Now()
+			if failed := w.lift(context.WithoutCancel(ctx)); err == nil {
+				err = failed
+			}
+			lift = time.Since(began)
+		}()
+	}
+	var mu sync.Mutex
+	began := time.Now()
+	err = together(n, func(i int) error {
+		select {
+		case <-time.After(benchDelay * time.Duration(i) / time.Duration(n)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		for first := true; first || time.Since(began) < each; first = false {
+			asked := time.Now()
+			if err := all[i].ask(page); err != nil {
+				return err
+			}
+			answered := time.Since(asked)
+			mu.Lock()
+			took = append(took, answered)
+			mu.Unlock()
+		}
+		return ctx.Err()
+	})
+	return took, apply, lift, err
+}
+
+// narrowed returns by how many percent a connection's throughput misses the
+// rate that was asked for.
+func narrowed(ctx context.Context, w *benchWay, each time.Duration) (_ float64, err error) {
+	if err := w.narrow(ctx); err != nil {
+		return 0, err
+	}
+	defer func() {
+		if failed := w.lift(context.WithoutCancel(ctx)); err == nil {
+			err = failed
+		}
+	}()
+	rate, err := poured(ctx, w.address, each)
+	return 100 * math.Abs(rate/benchRate-1), err
+}

@@ -1,0 +1,89 @@
+package bedlam
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAtLeast has the ranks that tables of the sign test give.
+func TestAtLeast(t *testing.T) {
+	for n, rank := range map[int]int{1: 0, 4: 0, 5: 1, 7: 1, 8: 2, 11: 3, 20: 6} {
+		var all []float64
+		for i := range n {
+			all = append(all, float64(n-i)) // not in order
+		}
+		got, ok := atLeast(all)
+		if ok != (rank > 0) || got != float64(rank) {
+			t.Errorf("of %d values it is the %vth (%t), want %d", n, got, ok, rank)
+		}
+	}
+}
+
+// TestFaultsTable has a round with everything and one without haproxy.
+func TestFaultsTable(t *testing.T) {
+	whole := map[benchKey]float64{
+		{benchRequestRate, benchDirect}: 400, {benchRequestRate, benchOurs}: 300, {benchRequestRate, benchHAProxy}: 200,
+		{benchAlone, benchDirect}: 30, {benchAlone, benchOurs}: 50, {benchAlone, benchHAProxy}: 40,
+		{benchBulk, benchDirect}: 1000, {benchBulk, benchOurs}: 500,
+		{benchLate(100), benchToxiproxy}: 6, {benchLate(100), benchOurs}: 2,
+		{benchLate(1000), benchToxiproxy}: 6, {benchLate(1000), benchOurs}: -1, // the control was the unlucky one
+	}
+	b := FaultsBenchmark{Ways: []string{benchDirect, benchOurs}, Missing: []string{"no such proxy"},
+		rounds: []map[benchKey]float64{whole, {{benchBulk, benchDirect}: 1000, {benchBulk, benchOurs}: 950}}}
+	table := b.String()
+	for _, want := range []string{
+		"no such proxy",
+		"bedlam : haproxy 1.50 – 1.00 met",
+		"bulk throughput, bedlam : direct 0.50 – 0.90 missed",
+		"haproxy : bedlam 0.50 – 1.00 missed",
+		"at 100 connections, toxiproxy : bedlam 3.00 – 2.00 met",
+		"at 1000 connections, toxiproxy : bedlam 120.00 – 2.00 met",
+		"bulk throughput, MB/s 1000 500",
+		"error of 1 MB/s, % – –",
+	} {
+		if !strings.Contains(strings.Join(strings.Fields(table), " "), want) {
+			t.Errorf("there is no %q in\n%s", want, table)
+		}
+	}
+}
+
+// TestBenchServer asks the server of the comparison for each of its pages, and
+// ends its input.
+func TestBenchServer(t *testing.T) {
+	in, parent := io.Pipe()
+	said, out := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- BenchServer(t.Context(), in, out) }()
+	line := make([]byte, 64)
+	n, err := said.Read(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := string(bytes.TrimSpace(line[:n]))
+	all, err := visitors(t.Context(), address, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := time.Now()
+	if err := all[0].ask(benchWait); err != nil || time.Since(asked) < benchDelay {
+		t.Errorf("it waits for %s, %v", time.Since(asked), err)
+	}
+	if err := all[1].ask("/none"); err == nil {
+		t.Error("a page that is not there is no error")
+	}
+	leave(all)
+	if rate, err := poured(t.Context(), address, time.Millisecond); err != nil || rate <= 0 {
+		t.Errorf("it pours %v bytes a second, %v", rate, err)
+	}
+	parent.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if _, err := visit(context.Background(), address); err == nil {
+		t.Error("its parent has gone, and it still listens")
+	}
+}
