@@ -46,8 +46,14 @@ func (o MonkeyOptions) deeds(base Options) (deeds, error) {
 	if err != nil {
 		return d, err
 	}
-	if c, ok := e.(deploy.Capable); ok {
-		if d, err = d.supported(c.Powers()); err != nil {
+	if m, ok := e.(deploy.Modeler); ok {
+		model := m.Model()
+		if d, err = d.without(func(k fault.Kind) error {
+			if k.Needs.Within(model) {
+				return nil
+			}
+			return fmt.Errorf("engine %s has not got all that it needs (%s)%s: %w", e.Name(), k.Needs, instead(k.Name, e.Name()), errors.ErrUnsupported)
+		}); err != nil {
 			return d, err
 		}
 	}
@@ -136,21 +142,37 @@ func readReplay(path string) ([]chaos.Resolved, error) {
 	return all, nil
 }
 
-// supported leaves out what a system cannot do. What somebody has named is
-// refused, before anything is harmed; so is a recording.
-func (d deeds) supported(s deploy.System) (deeds, error) {
+// instead names the engines that can do a fault in another one's place.
+func instead(name, engine string) string {
+	for _, f := range Faults() {
+		if others := slices.DeleteFunc(f.Engines, func(e string) bool { return e == engine || e == attached }); f.Name == name && len(others) > 0 {
+			return "; try --engine " + strings.Join(others, " or ")
+		}
+	}
+	return ""
+}
+
+// without leaves out the faults that lack says cannot be. What somebody has
+// named is refused, before anything is harmed; so is a recording.
+func (d deeds) without(lack func(fault.Kind) error) (deeds, error) {
+	lacks := map[string]error{}
+	for _, k := range fault.Kinds() {
+		if err := lack(k); err != nil {
+			lacks[k.Name] = fmt.Errorf("%s: %w", k.Name, err)
+		}
+	}
 	for _, r := range d.replay {
-		if err := fault.Supported(r, s); err != nil {
+		if err := lacks[r.Action]; err != nil {
 			return d, fmt.Errorf("the recording cannot be replayed: %w", err)
 		}
 	}
 	var able []monkey.Choice
 	for _, c := range d.choices {
-		err := fault.Supported(chaos.Resolved{Action: c.Fault}, s)
+		err := lacks[c.Fault]
 		switch {
 		case err == nil:
 			able = append(able, c)
-		case !errors.Is(err, errors.ErrUnsupported) || d.named[c.Fault] && c.Weight > 0:
+		case d.named[c.Fault] && c.Weight > 0:
 			return d, err
 		case !slices.Contains(d.leftOut, err.Error()):
 			d.leftOut = append(slices.Clip(d.leftOut), err.Error())

@@ -119,7 +119,7 @@ func (r *monkeyRun) loose(ctx context.Context, s *session, journal *runner.Journ
 		}
 	}
 	// What the engine could not say of itself, its system does.
-	if r.deeds, err = r.deeds.supported(s.system); err != nil {
+	if r.deeds, err = r.deeds.without(func(k fault.Kind) error { return k.Needs.Of(s.system) }); err != nil {
 		return errors.Join(err, journal.Write(chaos.Entry{Kind: chaos.Unsupported, Detail: err.Error()}))
 	}
 	start := time.Now()

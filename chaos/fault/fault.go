@@ -52,6 +52,10 @@ func (n Need) String() string { return n.name }
 // MarshalText implements [encoding.TextMarshaler].
 func (n Need) MarshalText() ([]byte, error) { return []byte(n.name), nil }
 
+// Of returns an error that wraps [errors.ErrUnsupported] unless the system has
+// all that is needed.
+func (n Need) Of(s deploy.System) error { return n.has(s) }
+
 // Within reports whether systems of that model have all that is needed.
 func (n Need) Within(m deploy.Model) bool { return n.of(m) }
 

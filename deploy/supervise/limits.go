@@ -1,10 +1,6 @@
 package supervise
 
-import (
-	"runtime"
-
-	"github.com/bedlamlab/bedlam/topology"
-)
+import "github.com/bedlamlab/bedlam/topology"
 
 // Limits of what the topology does not limit: many times what a service or a
 // server takes.
@@ -18,7 +14,6 @@ const (
 const MostThreads = 512
 
 // Limits returns what an instance of v may take where an engine bounds it.
-// CPUs are 0 if they are no limit, because this machine has not got more.
 func Limits(v topology.Service) topology.Limits {
 	l := v.Limits
 	if l.Memory == 0 {
@@ -26,9 +21,6 @@ func Limits(v topology.Service) topology.Limits {
 		if IsStore(v) {
 			l.Memory = storeMemory
 		}
-	}
-	if l.CPUs >= float64(runtime.NumCPU()) {
-		l.CPUs = 0
 	}
 	return l
 }
