@@ -179,7 +179,14 @@ func (r *monkeyRun) play(ctx context.Context, s *session, journal *runner.Journa
 		if err := fault.Check(spec); err != nil {
 			return err
 		}
-		return fault.Supported(chaos.Resolved{Action: spec.Action}, s.system)
+		for _, k := range fault.Kinds() { // of which it is one: who its victims are is not known yet
+			if k.Name == spec.Action {
+				if err := k.Needs.Of(s.system); err != nil {
+					return fmt.Errorf("%s: %w", k.Name, err)
+				}
+			}
+		}
+		return nil
 	}
 	config.Observe = func(e monkey.Event) {
 		diary.write(e)

@@ -203,7 +203,7 @@ func asleep(t *testing.T, p place) {
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	await(chaos.LiftProven)
+	await(chaos.Healed)
 	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
