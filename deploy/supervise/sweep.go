@@ -82,6 +82,8 @@ type Powers interface {
 	deploy.Holder
 	deploy.Shaper
 	deploy.Databaser
+	deploy.Insider
+	deploy.Teller
 	Ender
 }
 
