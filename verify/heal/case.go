@@ -54,8 +54,20 @@ func Cases(engine string) ([]Moment, error) {
 
 // rows ask for the faults that no built-in experiment has.
 var rows = map[string]chaos.Step{
+	"packet_bandwidth": packets(`{"bandwidth":{"rate":"64KB/s"}}`),
+	"packet_corrupt":   packets(`{"corrupt":{"corrupt":20}}`),
+	"packet_delay":     packets(`{"delay":{"latency":"100ms"}}`),
+	"packet_duplicate": packets(`{"duplicate":{"duplicate":20}}`),
+	"packet_loss":      packets(`{"loss":{"loss":20}}`),
+	"packet_partition": packets(``),
+
 	"reset": {Spec: chaos.Spec{Selector: chaos.Selector{Services: []string{"gateway"}}, Target: &chaos.Selector{Services: []string{"catalog"}}, Mode: chaos.One}},
 	"stop":  {Spec: chaos.Spec{Selector: chaos.Selector{Services: []string{"recommend"}}, Mode: chaos.One, Args: []byte(`{"hold":true}`)}},
+}
+
+// packets are those of one replica that many requests meet.
+func packets(args string) chaos.Step {
+	return chaos.Step{Spec: chaos.Spec{Selector: chaos.Selector{Services: []string{"catalog"}}, Mode: chaos.One, Args: []byte(args)}}
 }
 
 // asks returns how a fault is asked for: as the first built-in experiment has
