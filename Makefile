@@ -116,7 +116,7 @@ verify-heal-faults: build ## killed with every fault on, and at every step of th
 
 .PHONY: verify-cycles
 verify-cycles: ## a thousand faults injected and lifted: no rule, goroutine or descriptor is left (about a minute)
-	BEDLAM_CYCLES=1000 go test -count 1 -run TestCyclesLeaveNothing ./verify/heal
+	BEDLAM_CYCLES=10000 go test -count 1 -run TestCyclesLeaveNothing ./verify/heal
 
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, go.mod tidy, contracts
