@@ -115,7 +115,7 @@ verify-heal-faults: build ## killed with every fault on, and at every step of th
 	@bin/bedlam verify heal --faults --engine $(ENGINE)
 
 .PHONY: verify-cycles
-verify-cycles: ## a thousand faults injected and lifted: no rule, goroutine or descriptor is left (about a minute)
+verify-cycles: ## ten thousand faults injected and lifted: no rule, goroutine or descriptor is left (about a minute)
 	BEDLAM_CYCLES=10000 go test -count 1 -run TestCyclesLeaveNothing ./verify/heal
 
 .PHONY: lint

@@ -33,7 +33,7 @@ const wantDisk = 2 << 30
 
 // Doctor says what this machine can do. It starts nothing and fetches nothing.
 func Doctor(ctx context.Context) []Fact {
-	return []Fact{system(), memoryFact(), diskFact(), stateFact(), postgresFact(ctx), dockerFact(ctx), shopFact()}
+	return []Fact{system(), memoryFact(), diskFact(), stateFact(), postgresFact(ctx), isolationFact(), dockerFact(ctx), shopFact()}
 }
 
 func system() Fact {

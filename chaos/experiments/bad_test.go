@@ -124,15 +124,6 @@ func TestBad(t *testing.T) {
 	}
 }
 
-// kinds are the names of all faults.
-func kinds() string {
-	var names []string
-	for _, k := range fault.Kinds() {
-		names = append(names, k.Name)
-	}
-	return strings.Join(names, ", ")
-}
-
 func TestBadWhole(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                        `x.yaml: the file holds no experiment`,
@@ -180,13 +171,4 @@ func TestFit(t *testing.T) {
 			t.Errorf("got %v, want %s", err, c.want)
 		}
 	}
-}
-
-// faults are the names of every harm.
-func faults() string {
-	var names []string
-	for _, k := range fault.Kinds() {
-		names = append(names, k.Name)
-	}
-	return strings.Join(names, ", ")
 }

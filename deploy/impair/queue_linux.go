@@ -20,7 +20,7 @@ import (
 // What the kernel and who takes packets from it say to each other, see
 // linux/netfilter/nfnetlink_queue.h. All numbers of it are big-endian.
 const (
-	queuePacket  = unix.NFNL_SUBSYS_QUEUE<<8 | 0
+	queuePacket  = unix.NFNL_SUBSYS_QUEUE << 8
 	queueVerdict = unix.NFNL_SUBSYS_QUEUE<<8 | 1
 	queueConfig  = unix.NFNL_SUBSYS_QUEUE<<8 | 2
 
