@@ -21,23 +21,7 @@ func TestPackets(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // bounds every wait; it is no measure of anything
 	defer cancel()
-	plan := enginetest.Small(t)
-	engine := process.New(process.Options{Isolation: process.Full})
-	s, err := engine.Up(ctx, plan)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-		defer cancel()
-		if err := s.Down(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	other, err := engine.Attach(ctx, plan.Scratch)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, other := isolated(ctx, t)
 	victims := map[string]string{"packet_bandwidth": "front-2"}
 	for _, c := range []struct{ action, args string }{
 		{"packet_delay", `{"delay":{"latency":"60ms","jitter":"20ms"}}`},
@@ -126,6 +110,30 @@ func restart(ctx context.Context, t *testing.T, s deploy.System, instance string
 		if st.Ready {
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond) // readiness is asked for
 	}
+}
+
+// isolated is a small system whose instances have a kernel's surroundings of
+// their own, as who started it sees it and as another process does.
+func isolated(ctx context.Context, t *testing.T) (system, other deploy.System) {
+	t.Helper()
+	plan := enginetest.Small(t)
+	engine := process.New(process.Options{Isolation: process.Full})
+	system, err := engine.Up(ctx, plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		if err := system.Down(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	other, err = engine.Attach(ctx, plan.Scratch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return system, other
 }

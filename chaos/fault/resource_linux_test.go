@@ -8,8 +8,6 @@ import (
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/chaos/fault"
 	"github.com/bedlamlab/bedlam/deploy/cell"
-	"github.com/bedlamlab/bedlam/deploy/enginetest"
-	"github.com/bedlamlab/bedlam/deploy/process"
 )
 
 // Every harm to an instance's resources is seen on a real one by its own probe
@@ -21,23 +19,7 @@ func TestResources(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // bounds every wait; it is no measure of anything
 	defer cancel()
-	plan := enginetest.Small(t)
-	engine := process.New(process.Options{Isolation: process.Full})
-	s, err := engine.Up(ctx, plan)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-		defer cancel()
-		if err := s.Down(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	other, err := engine.Attach(ctx, plan.Scratch)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, other := isolated(ctx, t)
 	const restarts = true // what is done to the process, not to its cgroup
 	for _, c := range []struct {
 		action, args, victim string

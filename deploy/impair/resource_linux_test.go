@@ -303,7 +303,7 @@ func TestClockSkewOfAFrozenProcess(t *testing.T) {
 		return rest[:1]
 	}
 	for state() != "T" {
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // a stop is no event for its sender
 	}
 	i := l.impair(impair.ClockSkew, impair.Skew{Skew: topology.Duration(time.Hour)})
 	if state() != "T" {

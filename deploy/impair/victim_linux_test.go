@@ -61,7 +61,7 @@ func answer(question string) string {
 		return strconv.FormatInt(time.Now().UnixNano(), 10)
 	case "sleep": // by the clock that measures
 		began := time.Now()
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // what is asked for
 		return strconv.FormatInt(int64(time.Since(began)), 10)
 	case "work": // until it has had that much of a processor
 		runtime.LockOSThread()

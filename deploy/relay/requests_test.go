@@ -320,7 +320,7 @@ func TestAwareEdgeIsFaithfulToHTTP(t *testing.T) {
 	req, _ := http.NewRequestWithContext(ctx, "GET", url+"/hang", nil)
 	go func() {
 		for b.count("/hang") == 0 {
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // a count is no event
 		}
 		cancel()
 	}()
