@@ -45,12 +45,13 @@ func newLab(t *testing.T) *lab {
 	if err := cell.Check(); err != nil {
 		t.Skip(err)
 	}
-	run := fmt.Sprintf("impairtest-%d-%d", os.Getpid(), labs.Add(1))
+	number := labs.Add(1)
+	run := fmt.Sprintf("impairtest-%d-%d", os.Getpid(), number)
 	taken, err := lan.Taken()
 	if err != nil {
 		t.Fatal(err)
 	}
-	subnet, err := lan.Draw(rand.New(rand.NewPCG(uint64(os.Getpid()), uint64(labs.Load()))), taken)
+	subnet, err := lan.Draw(rand.New(rand.NewPCG(uint64(os.Getpid()), uint64(number))), taken)
 	if err != nil {
 		t.Fatal(err)
 	}

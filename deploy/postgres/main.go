@@ -144,17 +144,24 @@ func (i *Install) attend(ctx context.Context, o Options, signals <-chan os.Signa
 				<-equipped
 			}
 			if exit := cmd.ProcessState; exit != nil {
-				return exitCode(exit), failed
+				code := exitCode(exit)
+				if code > signaled {
+					failed = nil // it was killed, and could not be provisioned for that
+				}
+				return code, failed
 			}
 			return 0, errors.Join(failed, fmt.Errorf("postgres: %w", err))
 		}
 	}
 }
 
+// signaled plus its number is the exit code of who was ended by a signal.
+const signaled = 128
+
 // exitCode says how a process ended, as a shell does.
 func exitCode(s *os.ProcessState) int {
 	if w, ok := s.Sys().(syscall.WaitStatus); ok && w.Signaled() {
-		return 128 + int(w.Signal())
+		return signaled + int(w.Signal())
 	}
 	return s.ExitCode()
 }
