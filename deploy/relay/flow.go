@@ -2,6 +2,7 @@ package relay
 
 import (
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,13 +62,18 @@ func newFlow(c *conn, moved *atomic.Int64) *flow {
 }
 
 // order tells the flow which stages it shall have from now on; t, which may be
-// nil, counts when it has them.
+// nil, counts when it has them. A flow that has them already is left in peace.
 func (f *flow) order(stages []*stage, t *tally) {
 	f.mu.Lock()
-	f.orders, f.ordered = stages, true
-	f.interrupt(t)
+	same := !f.ordered && slices.Equal(f.orders, stages)
+	if !same {
+		f.orders, f.ordered = stages, true
+		f.interrupt(t)
+	}
 	f.mu.Unlock()
-	f.rouse()
+	if !same {
+		f.rouse()
+	}
 }
 
 // show makes the flow count what it has moved so far.
