@@ -34,6 +34,8 @@ var benchCrowds = []int{100, 1000}
 const (
 	benchRequestRate = "requests/s at 32 connections"
 	benchBulk        = "bulk throughput, MB/s"
+	benchRequestCPU  = "CPU of the proxy for one of those requests, µs"
+	benchBulkCPU     = "CPU of the proxy for a MB, µs"
 	benchAlone       = "p50 of a request at 1 connection, µs"
 	benchNarrow      = "error of 1 MB/s, %"
 	benchApply       = "rule applied under 100 connections, ms"
@@ -118,18 +120,26 @@ func (f *benchField) round(ctx context.Context, each time.Duration, values map[b
 		return all
 	}
 	for _, w := range shuffled() {
-		v, err := requestsPerSecond(ctx, w.address, benchBusy, each)
+		spent := w.spends()
+		v, took, err := requestsPerSecond(ctx, w.address, benchBusy, each)
 		if err != nil {
 			return fmt.Errorf("%s of %s: %w", benchRequestRate, w.name, err)
 		}
 		values[benchKey{benchRequestRate, w.name}] = v
+		if cpu := spent(); cpu > 0 {
+			values[benchKey{benchRequestCPU, w.name}] = 1e6 * cpu.Seconds() / (v * took.Seconds())
+		}
 	}
 	for _, w := range shuffled() {
-		v, err := poured(ctx, w.address, each)
+		spent := w.spends()
+		v, took, err := poured(ctx, w.address, each)
 		if err != nil {
 			return fmt.Errorf("%s of %s: %w", benchBulk, w.name, err)
 		}
 		values[benchKey{benchBulk, w.name}] = v / 1e6
+		if cpu := spent(); cpu > 0 {
+			values[benchKey{benchBulkCPU, w.name}] = 1e12 * cpu.Seconds() / (v * took.Seconds())
+		}
 	}
 	if err := inTurns(ctx, shuffled(), each, values); err != nil {
 		return fmt.Errorf("%s: %w", benchAlone, err)

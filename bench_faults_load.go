@@ -97,11 +97,11 @@ func together(n int, do func(i int) error) error {
 }
 
 // requestsPerSecond counts the answers that n connections get, which ask again
-// as soon as they have one.
-func requestsPerSecond(ctx context.Context, address string, n int, each time.Duration) (float64, error) {
+// as soon as they have one, and says how long it has counted.
+func requestsPerSecond(ctx context.Context, address string, n int, each time.Duration) (float64, time.Duration, error) {
 	all, err := visitors(ctx, address, n)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer leave(all)
 	var answers atomic.Int64
@@ -115,39 +115,41 @@ func requestsPerSecond(ctx context.Context, address string, n int, each time.Dur
 		}
 		return ctx.Err()
 	})
-	return float64(answers.Load()) / time.Since(began).Seconds(), err
+	took := time.Since(began)
+	return float64(answers.Load()) / took.Seconds(), took, err
 }
 
-// poured returns the bytes a second of one connection, from its first byte on.
-func poured(ctx context.Context, address string, each time.Duration) (float64, error) {
+// poured returns the bytes a second of one connection, from its first byte on,
+// and how long it has drunk.
+func poured(ctx context.Context, address string, each time.Duration) (float64, time.Duration, error) {
 	v, err := visit(ctx, address)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer v.Close()
 	if err := v.begin(benchPour); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	return v.drink(each)
 }
 
 // drink reads for a while. The pieces that come first and last are where the
 // clock starts and stops, so that their size does not matter.
-func (v *visitor) drink(each time.Duration) (float64, error) {
+func (v *visitor) drink(each time.Duration) (float64, time.Duration, error) {
 	block := make([]byte, 256<<10)
 	if _, err := v.Read(block); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	began := time.Now()
 	var sum int
 	for {
 		n, err := v.Read(block)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		sum += n
 		if took := time.Since(began); took >= each {
-			return float64(sum) / took.Seconds(), nil
+			return float64(sum) / took.Seconds(), took, nil
 		}
 	}
 }
@@ -241,6 +243,6 @@ func narrowed(ctx context.Context, w *benchWay, each time.Duration) (_ float64, 
 			err = failed
 		}
 	}()
-	rate, err := poured(ctx, w.address, each)
+	rate, _, err := poured(ctx, w.address, each)
 	return 100 * math.Abs(rate/benchRate-1), err
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/bedlamlab/bedlam/deploy/relay/clock"
 )
 
 // The pages of the comparison's server.
@@ -24,14 +26,19 @@ func serveBench(ctx context.Context, stdin io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	ticks, err := clock.New()
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer ticks.Close()
 	answer := func(w http.ResponseWriter) { io.WriteString(w, "ok") }
 	pages := http.NewServeMux()
 	pages.HandleFunc(benchEcho, func(w http.ResponseWriter, _ *http.Request) { answer(w) })
 	pages.HandleFunc(benchWait, func(w http.ResponseWriter, q *http.Request) {
-		select {
-		case <-time.After(benchDelay):
+		// A control has to be more exact than what it is held against: Go's own
+		// timers would add their lateness to it.
+		if ticks.Sleep(q.Context(), time.Now().Add(benchDelay)) == nil {
 			answer(w)
-		case <-q.Context().Done():
 		}
 	})
 	pages.HandleFunc(benchPour, func(w http.ResponseWriter, _ *http.Request) {

@@ -9,44 +9,65 @@ import (
 	"time"
 )
 
-// TestAtLeast has the ranks that tables of the sign test give.
-func TestAtLeast(t *testing.T) {
+// TestBounds has the ranks that tables of the sign test give.
+func TestBounds(t *testing.T) {
 	for n, rank := range map[int]int{1: 0, 4: 0, 5: 1, 7: 1, 8: 2, 11: 3, 20: 6} {
 		var all []float64
 		for i := range n {
 			all = append(all, float64(n-i)) // not in order
 		}
-		got, ok := atLeast(all)
-		if ok != (rank > 0) || got != float64(rank) {
-			t.Errorf("of %d values it is the %vth (%t), want %d", n, got, ok, rank)
+		least, most, ok := bounds(all)
+		if ok != (rank > 0) || least != float64(rank) || ok && most != float64(n+1-rank) {
+			t.Errorf("of %d values they are the %vth and the %vth (%t), want %d from each end", n, least, most, ok, rank)
 		}
 	}
 }
 
-// TestFaultsTable has a round with everything and one without haproxy.
+// TestFaultsTable has five rounds with everything, in which the throughput is on
+// both sides of its target, and one without haproxy, which decides nothing alone.
 func TestFaultsTable(t *testing.T) {
-	whole := map[benchKey]float64{
-		{benchRequestRate, benchDirect}: 400, {benchRequestRate, benchOurs}: 300, {benchRequestRate, benchHAProxy}: 200,
-		{benchAlone, benchDirect}: 30, {benchAlone, benchOurs}: 50, {benchAlone, benchHAProxy}: 40,
-		{benchBulk, benchDirect}: 1000, {benchBulk, benchOurs}: 500,
-		{benchLate(100), benchToxiproxy}: 6, {benchLate(100), benchOurs}: 2,
-		{benchLate(1000), benchToxiproxy}: 6, {benchLate(1000), benchOurs}: -1, // the control was the unlucky one
+	var whole []map[benchKey]float64
+	for _, bulk := range []float64{950, 500, 950, 500, 500} {
+		whole = append(whole, map[benchKey]float64{
+			{benchRequestRate, benchDirect}: 400, {benchRequestRate, benchOurs}: 300, {benchRequestRate, benchHAProxy}: 200,
+			{benchRequestCPU, benchOurs}: 20, {benchRequestCPU, benchHAProxy}: 15,
+			{benchAlone, benchDirect}: 30, {benchAlone, benchOurs}: 50, {benchAlone, benchHAProxy}: 40,
+			{benchBulk, benchDirect}: 1000, {benchBulk, benchOurs}: bulk,
+			{benchLate(100), benchToxiproxy}: 6, {benchLate(100), benchOurs}: 2,
+			{benchLate(1000), benchToxiproxy}: 6, {benchLate(1000), benchOurs}: -1, // the control was the unlucky one
+			{benchNarrow, benchOurs}: 6, {benchApply, benchOurs}: 5,
+		})
 	}
-	b := FaultsBenchmark{Ways: []string{benchDirect, benchOurs}, Missing: []string{"no such proxy"},
-		rounds: []map[benchKey]float64{whole, {{benchBulk, benchDirect}: 1000, {benchBulk, benchOurs}: 950}}}
-	table := b.String()
-	for _, want := range []string{
-		"no such proxy",
-		"bedlam : haproxy 1.50 – 1.00 met",
-		"bulk throughput, bedlam : direct 0.50 – 0.90 missed",
-		"haproxy : bedlam 0.50 – 1.00 missed",
-		"at 100 connections, toxiproxy : bedlam 3.00 – 2.00 met",
-		"at 1000 connections, toxiproxy : bedlam 120.00 – 2.00 met",
-		"bulk throughput, MB/s 1000 500",
-		"error of 1 MB/s, % – –",
+	alone := []map[benchKey]float64{{{benchBulk, benchDirect}: 1000, {benchBulk, benchOurs}: 950}}
+	for _, c := range []struct {
+		rounds []map[benchKey]float64
+		want   []string
+	}{
+		{whole, []string{
+			"no such proxy",
+			"bedlam : haproxy 1.50 1.50 1.50 1.00 met",
+			"CPU of such a request, haproxy : bedlam 0.75 0.75 0.75 bulk", // no target
+			"bulk throughput, bedlam : direct 0.50 0.50 0.95 0.90 undecided",
+			"haproxy : bedlam 0.50 0.50 0.50 1.00 missed",
+			"at 100 connections, toxiproxy : bedlam 3.00 3.00 3.00 2.00 met",
+			"at 1000 connections, toxiproxy : bedlam 120.00 120.00 120.00 2.00 met",
+			"error of 1 MB/s, 3 % : bedlam 0.50 0.50 0.50 1.00 missed",
+			"rule applied under 100 connections, 10 ms : bedlam 2.00 2.00 2.00 1.00 met",
+			"10 ms : bedlam –",
+			"bulk throughput, MB/s 1000 500",
+			"error of 1 MB/s, % – 6",
+		}},
+		{alone, []string{
+			"bedlam : haproxy –",
+			"bulk throughput, bedlam : direct 0.95 – – 0.90 undecided",
+			"error of 1 MB/s, % – –",
+		}},
 	} {
-		if !strings.Contains(strings.Join(strings.Fields(table), " "), want) {
-			t.Errorf("there is no %q in\n%s", want, table)
+		table := FaultsBenchmark{Ways: []string{benchDirect, benchOurs}, Missing: []string{"no such proxy"}, rounds: c.rounds}.String()
+		for _, want := range c.want {
+			if !strings.Contains(strings.Join(strings.Fields(table), " "), want) {
+				t.Errorf("there is no %q in\n%s", want, table)
+			}
 		}
 	}
 }
@@ -76,7 +97,7 @@ func TestBenchServer(t *testing.T) {
 		t.Error("a page that is not there is no error")
 	}
 	leave(all)
-	if rate, err := poured(t.Context(), address, time.Millisecond); err != nil || rate <= 0 {
+	if rate, _, err := poured(t.Context(), address, time.Millisecond); err != nil || rate <= 0 {
 		t.Errorf("it pours %v bytes a second, %v", rate, err)
 	}
 	parent.Close()

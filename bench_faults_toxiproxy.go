@@ -51,7 +51,7 @@ func (f *benchField) toxiproxy(ctx context.Context) error {
 				map[string]any{"name": "one", "type": kind, "stream": "downstream", "toxicity": 1, "attributes": attributes}, nil)
 		}
 	}
-	f.ways = append(f.ways, &benchWay{name: benchToxiproxy, address: made.Listen,
+	f.ways = append(f.ways, &benchWay{name: benchToxiproxy, address: made.Listen, process: cmd.Process,
 		delay:  toxic("latency", map[string]any{"latency": benchDelay.Milliseconds()}),
 		narrow: toxic("bandwidth", map[string]any{"rate": benchRate / 1000}),
 		lift:   func(ctx context.Context) error { return tellToxiproxy(ctx, http.MethodDelete, toxics+"/one", nil, nil) }})

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/impair"
 	"github.com/bedlamlab/bedlam/deploy/relay"
 	"github.com/bedlamlab/bedlam/topology"
 )
@@ -34,6 +35,22 @@ type benchWay struct {
 	// delay and narrow put the latency and the bandwidth of the comparison into
 	// the answers, and lift takes out what is in. All nil: it cannot.
 	delay, narrow, lift func(context.Context) error
+	process             *os.Process // nil: there is nobody on the way
+}
+
+// spends begins to count what the way's process takes of the cores and returns
+// what says how much it was: nothing where nobody is on the way, or the system
+// does not say.
+func (w *benchWay) spends() func() time.Duration {
+	if w.process == nil {
+		return func() time.Duration { return 0 }
+	}
+	spent := func() time.Duration {
+		all, _ := impair.CPUTime(w.process.Pid) // of a system that does not say: 0
+		return all
+	}
+	before := spent()
+	return func() time.Duration { return spent() - before }
 }
 
 // A benchField is the server, the ways to it, and the processes they are.
@@ -113,7 +130,8 @@ func (f *benchField) close() {
 func (f *benchField) ours(ctx context.Context, self string) error {
 	link := topology.Link{From: topology.Loader + "-1", To: "server-1"}
 	token := fmt.Sprintf("bench-%d-%d", os.Getpid(), time.Now().UnixNano())
-	line, err := f.start(exec.Command(self, "relay"), relay.Config{Control: "127.0.0.1:0", Token: token,
+	cmd := exec.Command(self, "relay")
+	line, err := f.start(cmd, relay.Config{Control: "127.0.0.1:0", Token: token,
 		Edges: []relay.Edge{{Link: link, Protocol: topology.HTTP, Listen: "127.0.0.1:0", Upstream: f.server}}})
 	if err != nil {
 		return err
@@ -133,7 +151,7 @@ func (f *benchField) ours(ctx context.Context, self string) error {
 				Args: json.RawMessage(args), TTL: topology.Duration(10 * time.Minute), Seed: 1}) // nobody renews it here
 		}
 	}
-	f.ways = append(f.ways, &benchWay{name: benchOurs, address: stats[0].Listen,
+	f.ways = append(f.ways, &benchWay{name: benchOurs, address: stats[0].Listen, process: cmd.Process,
 		delay: shape("latency", `{"latency":"100ms"}`), narrow: shape("bandwidth", `{"rate":"1MB/s"}`),
 		lift: func(ctx context.Context) error { return c.Unshape(ctx, "bench") }})
 	return nil
@@ -155,13 +173,14 @@ func (f *benchField) haproxy(ctx context.Context, scratch string) error {
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		return err
 	}
-	if err := f.run(exec.Command(program, "-db", "-f", path)); err != nil {
+	cmd := exec.Command(program, "-db", "-f", path)
+	if err := f.run(cmd); err != nil {
 		return err
 	}
 	if err := reachable(ctx, address); err != nil {
 		return err
 	}
-	f.ways = append(f.ways, &benchWay{name: benchHAProxy, address: address})
+	f.ways = append(f.ways, &benchWay{name: benchHAProxy, address: address, process: cmd.Process})
 	return nil
 }
 

@@ -26,18 +26,22 @@
 //	        │                                                            │   is delayed too)
 //	        └────────────────────────────────────────────────────────────┘
 //
-// A flow without stages is a splice(2) inside the kernel: no byte enters this
-// process. A flow with stages is a queue for each rule; the bytes of the flow
+// A flow without stages reads and writes what comes in small messages, which is
+// the least work for them; when its source pours, it is a splice(2) inside the
+// kernel: no byte enters this process. A flow with stages is a queue for each rule; the bytes of the flow
 // are cut into chunks, each chunk is given the time at which it may go on, and
 // the last queue empties into the callee:
 //
 //	src ─read─▶ [inbox] ─▶ latency: due +100 ms ─▶ partition: due never ─write─▶ dst
 //	            └──────────── at most 4 MiB in all, then no more is read ───────────┘
 //
-// When the rules of a link change, a read deadline interrupts the splice, which
-// always stops with its pipe empty; the flow takes the new stages over and goes
-// on. A stage that goes away empties at once into the next one, so no byte is
-// lost or overtaken. With the last stage gone the flow drains and splices again.
+// Due times are kept by a [clock], which is late by less than Go's timers are.
+//
+// When the rules of a link change, a deadline interrupts what the flow is in (a
+// splice in its reading only, so that its pipe is always empty then); the flow
+// takes the new stages over and goes on. A stage that goes away empties at once
+// into the next one, so no byte is lost or overtaken. With the last stage gone
+// the flow drains and goes on as it was.
 //
 // # What a network does, and what the relay does
 //
@@ -83,8 +87,9 @@
 //   - The sockets on both sides are the relay's own: a TCP keepalive is answered
 //     by its kernel, cut or not. What notices a cut is what the parties send
 //     themselves: requests, and the pings of gRPC.
-//   - An idle connection holds six descriptors: two sockets and the pipe of each
-//     splice. One whose requests are read holds two more.
+//   - An idle connection holds two descriptors, its sockets, and one that pours
+//     a pipe for each direction in which it does. One whose requests are read
+//     holds two more.
 //   - 4 MiB for each direction of a connection is what a Linux sender keeps
 //     unacknowledged at the most with its standard tcp_wmem, so a delayed link
 //     carries as much here as it would for real: 4 MiB for each delay, 40 MiB/s

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/bedlamlab/bedlam/deploy/relay/clock"
 )
 
 // remembered is how many rules that are gone an edge keeps the evidence of, so
@@ -22,8 +24,9 @@ var errDown = errors.New("the callee is down")
 // An edge is one listener and its connections.
 type edge struct {
 	Edge
-	ctx context.Context // of the relay
-	wg  *sync.WaitGroup // of the relay: everything that runs
+	ctx   context.Context // of the relay
+	wg    *sync.WaitGroup // of the relay: everything that runs
+	clock *clock.Clock    // of the relay
 
 	accepted, dialFailures, switched, movedTo, movedFrom atomic.Int64
 
@@ -37,8 +40,8 @@ type edge struct {
 	ordinal  uint64
 }
 
-func newEdge(ctx context.Context, wg *sync.WaitGroup, e Edge) *edge {
-	return &edge{Edge: e, ctx: ctx, wg: wg, address: e.Listen, up: true, conns: map[*conn]struct{}{}}
+func newEdge(ctx context.Context, wg *sync.WaitGroup, c *clock.Clock, e Edge) *edge {
+	return &edge{Edge: e, ctx: ctx, wg: wg, clock: c, address: e.Listen, up: true, conns: map[*conn]struct{}{}}
 }
 
 // open listens, if it does not yet. The caller holds mu.

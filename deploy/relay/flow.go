@@ -2,16 +2,19 @@ package relay
 
 import (
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/bedlamlab/bedlam/deploy/relay/clock"
 )
 
 // A flow is one direction of one connection. One goroutine runs it; others
 // only order stages, ask it to show itself, or tell it that its source is lost.
 //
-//	            ┌── no stages ──▶ splice ──▶ interrupted, end or error ──┐
-//	run ──▶ orders ──▶ inbox ──▶ advance ──▶ deliver ──▶ wait ──▶ ───────┴──▶ again
+//	            ┌── no stages ──▶ ferry or splice ──▶ interrupted, end or error ──┐
+//	run ──▶ orders ──▶ inbox ──▶ advance ──▶ deliver ──▶ wait ──▶ ────────────────┴──▶ again
 type flow struct {
 	conn     *conn
 	other    *flow // the same connection's other direction
@@ -22,6 +25,7 @@ type flow struct {
 	mu      sync.Mutex
 	running bool
 	syscall syscallState
+	stopped bool     // a deadline has been set to get out of it
 	orders  []*stage // the stages that it shall have
 	ordered bool     // orders are not taken over yet
 	asked   []*tally // who waits until orders are taken over
@@ -30,37 +34,46 @@ type flow struct {
 	// Of the goroutine that runs it:
 	chain
 	reader    *reader
-	load      int64       // bytes held
-	sourced   bool        // the source has ended: no more is read
-	resetting bool        // the source's reset is on its way through the stages
-	mute      bool        // the destination is gone: nothing can be delivered
-	finished  atomic.Bool // the end has been delivered
-	timer     *time.Timer
+	small     []byte       // what ferry reads into
+	pouring   bool         // the source has filled it: a splice pays
+	load      int64        // bytes held
+	sourced   bool         // the source has ended: no more is read
+	resetting bool         // the source's reset is on its way through the stages
+	mute      bool         // the destination is gone: nothing can be delivered
+	finished  atomic.Bool  // the end has been delivered
+	alarm     *clock.Alarm // rouses it when a chunk is due
 }
 
 // syscallState says which deadline gets at a flow that is in a system call.
 type syscallState uint8
 
 const (
-	inNone syscallState = iota
-	inSplice
+	inNone   syscallState = iota
+	inFerry               // reads and writes by turns
+	inSplice              // may be interrupted while it reads only
 	inWrite
 )
 
 func newFlow(c *conn, moved *atomic.Int64) *flow {
 	f := &flow{conn: c, moved: moved, wake: make(chan struct{}, 1)}
 	f.held = f.account
+	f.alarm = c.edge.clock.Alarm(f.rouse)
 	return f
 }
 
 // order tells the flow which stages it shall have from now on; t, which may be
-// nil, counts when it has them.
+// nil, counts when it has them. A flow that has them already is left in peace.
 func (f *flow) order(stages []*stage, t *tally) {
 	f.mu.Lock()
-	f.orders, f.ordered = stages, true
-	f.interrupt(t)
+	same := !f.ordered && slices.Equal(f.orders, stages)
+	if !same {
+		f.orders, f.ordered = stages, true
+		f.interrupt(t)
+	}
 	f.mu.Unlock()
-	f.rouse()
+	if !same {
+		f.rouse()
+	}
 }
 
 // show makes the flow count what it has moved so far.
@@ -79,11 +92,18 @@ func (f *flow) interrupt(t *tally) {
 		t.add()
 		f.asked = append(f.asked, t)
 	}
-	switch f.syscall {
-	case inSplice:
-		f.src.SetReadDeadline(past)
-	case inWrite:
-		f.dst.SetWriteDeadline(past)
+	f.stopped = f.syscall != inNone
+	f.setDeadlines(past)
+}
+
+// setDeadlines sets those that get at the system call which the flow is in. The
+// caller holds mu.
+func (f *flow) setDeadlines(t time.Time) {
+	if f.syscall == inFerry || f.syscall == inSplice {
+		f.src.SetReadDeadline(t)
+	}
+	if f.syscall == inFerry || f.syscall == inWrite {
+		f.dst.SetWriteDeadline(t)
 	}
 }
 
@@ -130,13 +150,10 @@ func (f *flow) enter(s syscallState) bool {
 func (f *flow) leave() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	switch f.syscall {
-	case inSplice:
-		f.src.SetReadDeadline(time.Time{})
-	case inWrite:
-		f.dst.SetWriteDeadline(time.Time{})
+	if f.stopped {
+		f.setDeadlines(time.Time{})
 	}
-	f.syscall = inNone
+	f.syscall, f.stopped = inNone, false
 }
 
 // takeOver puts the ordered stages in place and reports whether the source is

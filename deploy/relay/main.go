@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/bedlamlab/bedlam/deploy/relay/clock"
 )
 
 // Main runs a relay until ctx is done. It reads one JSON [Config] from config,
@@ -25,7 +27,12 @@ func Main(ctx context.Context, config io.Reader, ready io.Writer) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	n := newNetwork(ctx, c.Edges)
+	ticks, err := clock.New()
+	if err != nil {
+		return err
+	}
+	defer ticks.Close()
+	n := newNetwork(ctx, c.Edges, ticks)
 	defer n.close()
 	defer cancel()              // before close: what is accepted from here on is reset
 	for _, r := range c.Rules { // before the rest listens: no connection slips past

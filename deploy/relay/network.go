@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/relay/clock"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -44,10 +45,10 @@ type live struct {
 	timer   *time.Timer
 }
 
-func newNetwork(ctx context.Context, edges []Edge) *network {
+func newNetwork(ctx context.Context, edges []Edge, c *clock.Clock) *network {
 	n := &network{at: map[topology.Link]*edge{}}
 	for _, e := range edges {
-		made := newEdge(ctx, &n.wg, e)
+		made := newEdge(ctx, &n.wg, c, e)
 		n.edges = append(n.edges, made)
 		n.at[e.Link] = made
 	}

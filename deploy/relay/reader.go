@@ -47,7 +47,9 @@ func startReader(src *net.TCPConn, wake func(), held int64) *reader {
 
 func (r *reader) run() {
 	defer close(r.done)
-	buf := make([]byte, readSize)
+	// A connection of small messages never takes more than this: a thousand of
+	// them begin to read when a rule comes.
+	buf := make([]byte, keepSize)
 	for r.mayRead() {
 		n, err := r.src.Read(buf)
 		now := time.Now()

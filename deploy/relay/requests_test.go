@@ -199,6 +199,10 @@ func TestDelayRequest(t *testing.T) {
 	if err := callIn(ctx, c, echoPath, "called off"); status.Code(err) != codes.DeadlineExceeded {
 		t.Errorf("got %v", err)
 	}
+	// The answer to what comes behind says that the relay has read the end.
+	if err := call(t, c, failPath, "x"); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("one behind it: %v", err)
+	}
 	if n := b.count(echoPath); n != 1 {
 		t.Errorf("the callee has heard %d, want the first alone", n)
 	}

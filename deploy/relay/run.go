@@ -1,16 +1,12 @@
 package relay
 
-import (
-	"errors"
-	"net"
-	"os"
-	"time"
-)
+import "time"
 
 // run moves bytes from src to dst until the connection is over.
 func (f *flow) run() {
 	f.setRunning(true)
 	defer f.setRunning(false)
+	defer f.alarm.Clear()
 	defer f.stopReading()
 	for {
 		lost := f.takeOver()
@@ -35,8 +31,10 @@ func (f *flow) run() {
 			f.reader = startReader(f.src, f.rouse, f.load)
 		case len(f.out) > 0:
 			f.deliver()
-		case !shaped && !f.sourced:
+		case !shaped && !f.sourced && f.pouring:
 			f.splice()
+		case !shaped && !f.sourced:
+			f.ferry()
 		default:
 			f.wait(due)
 		}
@@ -48,6 +46,7 @@ func (f *flow) run() {
 func (f *flow) carry(m mark) bool {
 	f.setRunning(true)
 	defer f.setRunning(false)
+	defer f.alarm.Clear()
 	f.takeOver()
 	f.enterChunk(chunk{mark: m, at: time.Now()})
 	for {
@@ -68,45 +67,18 @@ func (f *flow) carry(m mark) bool {
 	}
 }
 
-// wait returns when something has changed or due has come.
+// wait returns when something has changed or due has come. An alarm that is left
+// behind by a flow that has been roused early does no harm, and is often the one
+// that it wants next.
 func (f *flow) wait(due time.Time) {
-	var timer <-chan time.Time
-	if due != never {
-		d := time.Until(due)
-		if f.timer == nil {
-			f.timer = time.NewTimer(d)
-		} else {
-			f.timer.Reset(d)
-		}
-		timer = f.timer.C
+	if due == never {
+		f.alarm.Clear()
+	} else {
+		f.alarm.Set(due)
 	}
 	select {
 	case <-f.wake:
-	case <-timer:
 	case <-f.conn.ctx.Done():
-	}
-	if f.timer != nil {
-		f.timer.Stop()
-	}
-}
-
-// splice lets the kernel move bytes until there is something to do.
-func (f *flow) splice() {
-	if !f.enter(inSplice) {
-		return
-	}
-	n, err := f.dst.ReadFrom(f.src)
-	f.leave()
-	f.moved.Add(n)
-	switch {
-	case err == nil:
-		f.sourced = true
-		f.enterChunk(f.ended(chunk{mark: ending, at: time.Now()}))
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
-	case hungUp(f.src):
-		f.breakOff()
-	default:
-		f.silence()
 	}
 }
 
@@ -195,7 +167,7 @@ func (f *flow) write(c *chunk) bool {
 	f.moved.Add(int64(n))
 	f.account(-int64(n))
 	c.data = c.data[n:]
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) {
+	if err != nil && !interrupted(err) {
 		f.silence()
 		return false
 	}
