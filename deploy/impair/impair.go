@@ -95,6 +95,14 @@ type Held interface {
 	Hold(ctx context.Context, t Target, ready func()) error
 }
 
+// Packets is a harm to the packets of a network namespace.
+type Packets interface {
+	Harm
+	// Try does it in a namespace that nobody lives in and that goes afterwards:
+	// the error wraps [errors.ErrUnsupported] if the kernel does not do it.
+	Try(net string) error
+}
+
 // Lacks returns an error that wraps [errors.ErrUnsupported]: what is missing,
 // and what would give it.
 func Lacks(missing, remedy string) error {
