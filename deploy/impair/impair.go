@@ -52,6 +52,9 @@ type Target struct {
 	// cgroups v1, by "" with v2. They outlive its processes.
 	Cgroups map[string]string `json:"cgroups,omitempty"`
 	Data    string            `json:"data,omitempty"` // its own folder
+	// Beside says that whoever reads this is in the instance's namespaces and
+	// cgroups himself.
+	Beside bool `json:"beside,omitempty"`
 }
 
 // Cgroup returns the folder in which a controller's files of the target stand,
