@@ -62,7 +62,7 @@ func (p *Plane) CanImpair(ctx context.Context, i deploy.Impairment) error {
 			err = p.hands.Can(ctx, Job{Impairment: i, Target: t})
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", instance, err)
+			return on(instance, err)
 		}
 	}
 	return nil
@@ -96,14 +96,14 @@ func (p *Plane) Impair(ctx context.Context, i deploy.Impairment) error {
 	}
 	err = each(i.Instances, func(instance string) error {
 		t, err := p.find(ctx, instance)
-		if err != nil {
-			return err
-		}
 		r := record{Job{Impairment: i, Target: t}, p.path(i.ID, instance)}
-		if err := r.write(); err != nil {
-			return err
+		if err == nil {
+			err = r.write()
 		}
-		return p.apply(ctx, r)
+		if err == nil {
+			err = p.apply(ctx, r)
+		}
+		return on(instance, err)
 	})
 	if err != nil {
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
@@ -136,13 +136,7 @@ func (p *Plane) repair(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	byInstance := map[string]record{}
-	var instances []string
-	for _, r := range all {
-		byInstance[r.Target.Instance] = r
-		instances = append(instances, r.Target.Instance)
-	}
-	return each(instances, func(instance string) error { return p.undo(ctx, byInstance[instance]) })
+	return each(all, func(r record) error { return on(r.Target.Instance, p.undo(ctx, r)) })
 }
 
 // undo takes away what r says, and strikes it out when it does not show any
@@ -164,13 +158,23 @@ func (p *Plane) Impairments(ctx context.Context) ([]deploy.Impairment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the impairments: %w", err)
 	}
-	var shown []deploy.Impairment
-	for _, r := range all {
-		shows, err := p.shows(ctx, r)
-		if err != nil {
-			return nil, fmt.Errorf("reading the impairments: %s on %s: %w", r.Impairment.ID, r.Target.Instance, err)
+	shows := make([]bool, len(all))
+	places := make([]int, len(all))
+	for at := range places {
+		places[at] = at
+	}
+	err = each(places, func(at int) (err error) {
+		if shows[at], err = p.shows(ctx, all[at]); err != nil {
+			err = fmt.Errorf("reading the impairments: %s on %s: %w", all[at].Impairment.ID, all[at].Target.Instance, err)
 		}
-		if !shows {
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var shown []deploy.Impairment
+	for n, r := range all {
+		if !shows[n] {
 			continue
 		}
 		at := slices.IndexFunc(shown, func(i deploy.Impairment) bool { return i.ID == r.Impairment.ID })
@@ -202,15 +206,18 @@ func (p *Plane) Started(ctx context.Context, t Target) error {
 	if err != nil {
 		return err
 	}
+	var own []record
 	for _, r := range all {
-		if r.Target.Instance != t.Instance {
-			continue
+		if r.Target.Instance == t.Instance {
+			own = append(own, r)
 		}
+	}
+	return each(own, func(r record) error {
 		if err := p.again(ctx, r, t); err != nil {
 			return fmt.Errorf("%s (%s) again on %s: %w", r.Impairment.ID, r.Impairment.Kind, t.Instance, err)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (p *Plane) again(ctx context.Context, r record, t Target) error {
@@ -233,16 +240,20 @@ func (p *Plane) again(ctx context.Context, r record, t Target) error {
 
 // each calls do for all at once, also after an error, so that one that cannot
 // be put right does not keep the others from it.
-func each(instances []string, do func(instance string) error) error {
-	errs := make([]error, len(instances))
+func each[T any](things []T, do func(T) error) error {
+	errs := make([]error, len(things))
 	var all sync.WaitGroup
-	for at, instance := range instances {
-		all.Go(func() {
-			if err := do(instance); err != nil {
-				errs[at] = fmt.Errorf("%s: %w", instance, err)
-			}
-		})
+	for at, thing := range things {
+		all.Go(func() { errs[at] = do(thing) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
+}
+
+// on says of which instance an error is.
+func on(instance string, err error) error {
+	if err != nil {
+		err = fmt.Errorf("%s: %w", instance, err)
+	}
+	return err
 }
