@@ -47,7 +47,11 @@ func Trial(do func(path string) error) error {
 	})
 }
 
+// enter moves the thread. Where it is already, it may go without any right.
 func enter(path string) error {
+	if there, err := within(path); there || err != nil {
+		return err
+	}
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("opening the network namespace %s: %w", path, err)
@@ -57,4 +61,16 @@ func enter(path string) error {
 		return fmt.Errorf("entering the network namespace %s: %w", path, err)
 	}
 	return nil
+}
+
+// within reports whether the thread is in the network namespace at path.
+func within(path string) (bool, error) {
+	var it, own unix.Stat_t
+	if err := unix.Stat(path, &it); err != nil {
+		return false, fmt.Errorf("opening the network namespace %s: %w", path, err)
+	}
+	if err := unix.Stat(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()), &own); err != nil {
+		return false, fmt.Errorf("looking for this thread's network namespace: %w", err)
+	}
+	return it.Dev == own.Dev && it.Ino == own.Ino, nil
 }

@@ -144,7 +144,7 @@ func (guestSystem) Lacks(power string) string {
 	switch power {
 	case "Shaper":
 		return "there is no relay between containers that Bedlam has not started"
-	case "Exhauster":
+	case "Exhauster", "Impairer":
 		return "nothing of Bedlam is in containers that it has not made"
 	}
 	return ""

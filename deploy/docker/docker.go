@@ -8,6 +8,9 @@
 //	 ├─ .3… service (each) ──── the shop's image, one static binary FROM scratch
 //	 └─ …   PostgreSQL (each) ─ a real one, its data on a volume
 //
+//	in an instance's namespaces, as long as a fault of the kernel's lasts
+//	 └─ bedlam impair ───────── does it, and undoes it when it is asked to end
+//
 // Every address is decided before anything starts and stays the same whatever is
 // restarted. Package supervise keeps the containers as it keeps processes (the
 // daemon's own restart policy is off), so that the same experiment means the
@@ -78,7 +81,10 @@ func (e *Engine) Check(ctx context.Context) error {
 type reached struct{ exhaustible }
 
 // Close gives up what is kept open to the daemon.
-func (s reached) Close() error { return s.machine.daemon.close() }
+func (s reached) Close() error {
+	s.machine.plane.Close()
+	return s.machine.daemon.close()
+}
 
 // Attach implements [deploy.Engine]. Down of what it returns is a sweep that
 // leaves the scratch folder itself.
@@ -92,15 +98,16 @@ func (e *Engine) Attach(ctx context.Context, scratch string) (deploy.System, err
 	if err != nil {
 		return nil, fail(err)
 	}
-	m := &machine{daemon: d, desc: desc}
+	m := newMachine(d, f, desc)
 	attached := supervise.Attach(f, desc, m, func(ctx context.Context) error {
 		defer d.close()
+		m.plane.Close()
 		if err := d.sweep(ctx, desc.Run); err != nil {
 			return err
 		}
 		return f.Empty(false)
 	})
-	return reached{exhaustible{attached, m}}, nil
+	return reached{m.system(attached)}, nil
 }
 
 // Sweep implements [deploy.Engine]: it removes the run's containers, its

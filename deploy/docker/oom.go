@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/impair"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
@@ -20,13 +21,20 @@ const tmp = "/tmp"
 // endMost bounds the end of a container after that of what has been run in it.
 const endMost = 5 * time.Second
 
-// An exhaustible system is a supervised one with the power that only containers have.
+// An exhaustible system is a supervised one with the powers that isolation gives.
 type exhaustible struct {
 	supervise.Ender
+	*impair.Plane
 	machine *machine
 }
 
-var _ deploy.Exhauster = exhaustible{}
+var (
+	_ deploy.Exhauster = exhaustible{}
+	_ deploy.Impairer  = exhaustible{}
+)
+
+// system returns s with all the powers that there are over m's containers.
+func (m *machine) system(s supervise.Ender) exhaustible { return exhaustible{s, m.plane, m} }
 
 // Unwrap lets the other powers be seen.
 func (s exhaustible) Unwrap() deploy.System { return s.Ender }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/impair"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
@@ -17,6 +18,16 @@ type machine struct {
 	daemon      *daemon
 	desc        supervise.Description
 	exhaustedAt sync.Map // instance → when the life began on which exhaust was at work last
+	plane       *impair.Plane
+}
+
+// newMachine returns the machine of the run that desc describes, of which the
+// scratch folder holds the files.
+func newMachine(d *daemon, f supervise.Files, desc supervise.Description) *machine {
+	m := &machine{daemon: d, desc: desc}
+	m.plane = impair.Over(f.Folder("impair"), m.target,
+		&hands{daemon: d, run: desc.Run, lines: map[string]*line{}, tried: map[string]bool{}})
+	return m
 }
 
 // container is the name of an instance's container.

@@ -45,7 +45,12 @@ type spec struct {
 	Tmpfs    map[string]int64  // path → bytes
 	Volume   map[string]string // name → path. A volume is made if there is none, and is the run's
 	Stdin    bool              // it reads its standard input, see startWith
-	Publish  map[int]int       // container's TCP port → port of this machine's 127.0.0.1; 0: a free one
+	// Join is the ID of the container whose network this one is in, PID whose
+	// processes it sees: "host" is the machine's; empty: its own.
+	Join, PID    string
+	Capabilities []string    // that root has in it
+	Device       string      // of the machine's, at the same path
+	Publish      map[int]int // container's TCP port → port of this machine's 127.0.0.1; 0: a free one
 }
 
 // containerName is the name of an instance's container, by which the daemon
@@ -53,7 +58,7 @@ type spec struct {
 func containerName(run, instance string) string { return "bedlam-" + run + "-" + instance }
 
 // create makes a container and does not start it. It has no rights beyond its
-// user's, cannot get any, and is started by nobody but us. The result is its
+// user's but those that the spec names, cannot get any, and is started by nobody but us. The result is its
 // ID.
 func (d *daemon) create(ctx context.Context, s spec) (string, error) {
 	fail := func(err error) (string, error) { return "", fmt.Errorf("making container %s: %w", s.Instance, err) }
@@ -125,6 +130,13 @@ func (s spec) options() (client.ContainerCreateOptions, error) {
 		Resources: container.Resources{
 			Memory: s.Memory, MemorySwap: s.Memory, CPUPeriod: period, CPUQuota: int64(s.CPUs * period), PidsLimit: &limit,
 		},
+	}
+	h.CapAdd, h.PidMode = s.Capabilities, container.PidMode(s.PID)
+	if s.Join != "" {
+		h.NetworkMode = container.NetworkMode("container:" + s.Join)
+	}
+	if s.Device != "" {
+		h.Devices = []container.DeviceMapping{{PathOnHost: s.Device, PathInContainer: s.Device, CgroupPermissions: "rw"}}
 	}
 	for path, size := range s.Tmpfs {
 		if h.Tmpfs == nil {

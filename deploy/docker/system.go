@@ -85,6 +85,9 @@ func (b *body) start(ctx context.Context, log *os.File) (*life, error) {
 		return nil, err
 	}
 	v, err := b.daemon.inspect(ctx, id)
+	if err == nil { // before it is told to anybody that it is there
+		err = b.plane.Started(ctx, b.alive(b.instance, v))
+	}
 	if err != nil {
 		return nil, errors.Join(err, b.daemon.kill(ctx, id, syscall.SIGKILL))
 	}

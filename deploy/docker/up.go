@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -44,7 +46,7 @@ func (e *Engine) Up(ctx context.Context, p deploy.Plan) (deploy.System, error) {
 	if err := s.Start(ctx); err != nil {
 		return nil, fail(err)
 	}
-	return exhaustible{s, u.machine}, nil
+	return u.machine.system(s), nil
 }
 
 // upcoming is a system on its way up, and what it needs besides its containers
@@ -102,8 +104,26 @@ func (u *upcoming) lay(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	u.machine = &machine{daemon: u.daemon, desc: supervise.Describe(schema, u.plan, l)}
-	return u.files.Describe(u.machine.desc)
+	desc := supervise.Describe(schema, u.plan, l)
+	if desc.Spared, err = spared(u.plan.Telemetry); err != nil {
+		return err
+	}
+	u.machine = newMachine(u.daemon, u.files, desc)
+	return u.files.Describe(desc)
+}
+
+// spared is where the instances send telemetry, if they do, which no harm may
+// touch.
+func spared(telemetry string) ([]netip.AddrPort, error) {
+	if telemetry == "" {
+		return nil, nil
+	}
+	at, err := url.Parse(telemetry)
+	if err != nil {
+		return nil, err
+	}
+	to, err := netip.ParseAddrPort(at.Host)
+	return []netip.AddrPort{to}, err
 }
 
 func (u *upcoming) progress(text string) {
@@ -134,6 +154,9 @@ func (u *upcoming) clear(ctx context.Context) error { return u.empty(ctx, 1) }
 func (u *upcoming) empty(ctx context.Context, looks int) error {
 	u.stop()
 	u.making.Wait()
+	if u.machine != nil {
+		u.machine.plane.Close()
+	}
 	defer u.daemon.close()
 	if u.ports != nil {
 		defer u.ports.Release()

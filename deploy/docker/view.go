@@ -25,6 +25,9 @@ type view struct {
 	ExitCode  int        // of its last life
 	OOMKilled bool       // a process of it was ended for want of memory, lately: see oomKilled
 	Memory    int64      // its limit in bytes; 0: none
+	Share     share      // of the processors
+	Image     string     // the ID of what it is made from
+	User      string     // that its processes run under: uid:gid, for ours
 	Started   time.Time  // its last life; zero before the first
 	IP        netip.Addr // in the first of its networks, by name
 	Signal    string     // that asks it to end, as its image or its owner says; empty: SIGTERM
@@ -40,13 +43,14 @@ func (d *daemon) inspect(ctx context.Context, id string) (view, error) {
 		return view{}, fmt.Errorf("inspecting container: %w", plain(err))
 	}
 	c := got.Container
-	v := view{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/")}
+	v := view{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Image}
 	if c.Config != nil {
-		v.Labels = c.Config.Labels
+		v.Labels, v.User = c.Config.Labels, c.Config.User
 		v.Signal, v.Health, v.Terminal = c.Config.StopSignal, healthCommand(c.Config), c.Config.Tty
 	}
 	if c.HostConfig != nil {
 		v.Memory = c.HostConfig.Memory
+		v.Share = share{c.HostConfig.CPUQuota, c.HostConfig.CPUPeriod}
 	}
 	if st := c.State; st != nil {
 		// One that is to be started again counts as running with the daemon.

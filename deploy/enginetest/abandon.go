@@ -28,6 +28,9 @@ const (
 // lines of its own too.
 const said = "enginetest: "
 
+// cut is what the kernel does to an instance of an owner's, if it can.
+var cut = deploy.Impairment{ID: "enginetest/cut", Instances: []string{"back-1"}, Kind: "packet_partition"}
+
 // told is what an owner says when its system is up.
 type told struct {
 	Addresses []string `json:"addresses"`
@@ -53,6 +56,15 @@ func abandoned(t *testing.T, s suite) bool {
 	f.System = system
 	if p, err := deploy.Power[deploy.Pauser](f); err == nil {
 		if err := errors.Join(p.Pause(t.Context(), "front-1"), p.Pause(t.Context(), "pg-1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if i, err := deploy.Power[deploy.Impairer](f); err == nil {
+		err := i.CanImpair(t.Context(), cut)
+		if err == nil {
+			err = i.Impair(t.Context(), cut)
+		}
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			t.Fatal(err)
 		}
 	}
@@ -226,6 +238,14 @@ func (s suite) attachAfterUp(t *testing.T) {
 		}
 		if err := get(within(t), f.address(t, loader, "front-1"), "/who", nil); err != nil {
 			t.Errorf("the system of a dead owner does not answer: %v", err)
+		}
+	}
+	if i, err := deploy.Power[deploy.Impairer](system); err == nil {
+		if err := i.Repair(within(t), cut.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := healthy(within(t), f.address(t, "", "back-1")); err != nil {
+			t.Errorf("an instance of a dead owner does not answer after the lift: %v", err)
 		}
 	}
 	s.swept(t, p, v.Addresses)

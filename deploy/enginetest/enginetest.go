@@ -55,7 +55,7 @@ func Again(t *testing.T, newEngine func(*testing.T) deploy.Engine, plan func(*te
 	}
 	t.Run("Powers", func(t *testing.T) {
 		s.powers(t, "EverythingAnswers", "AssignmentIsAllThatIsTold", "StoreKeepsItsRows", "ExhaustIsRestarted", "ExhaustHeldStaysDown",
-			"PauseHangs", "Partition", "RelayDies", "AttachedLifts")
+			"ImpairmentsLast", "PauseHangs", "Partition", "RelayDies", "AttachedLifts")
 	})
 	t.Run("DownLeavesNothing", s.downLeavesNothing)
 	t.Run("SideBySide", s.sideBySide)
@@ -79,6 +79,7 @@ func (s suite) powers(t *testing.T, only ...string) {
 		{"StopHeldStaysDown", stopHeldStaysDown},
 		{"ExhaustIsRestarted", exhaustIsRestarted},
 		{"ExhaustHeldStaysDown", exhaustHeldStaysDown},
+		{"ImpairmentsLast", func(t *testing.T, f *fixture) { impairmentsLast(t, f, s.newEngine(t)) }},
 		{"PauseHangs", pauseHangs},
 		{"PauseStore", pauseStore},
 		{"ResumeDead", resumeDead},

@@ -14,7 +14,7 @@ func modelIsTrue(t *testing.T, f *fixture, e deploy.Engine) {
 		t.Skip("the engine says nothing of its systems while none runs")
 	}
 	for _, agrees := range []func(*testing.T, *fixture, deploy.Model){
-		agree[deploy.Inspector], agree[deploy.Killer], agree[deploy.Exhauster], agree[deploy.Stopper], agree[deploy.Pauser],
+		agree[deploy.Inspector], agree[deploy.Killer], agree[deploy.Exhauster], agree[deploy.Impairer], agree[deploy.Stopper], agree[deploy.Pauser],
 		agree[deploy.Holder], agree[deploy.Shaper], agree[deploy.Databaser], agree[deploy.Insider], agree[Levitator],
 	} {
 		agrees(t, f, m.Model())

@@ -31,6 +31,8 @@ var mutants = []struct {
 	{"exhausts-nobody", "Powers/ExhaustHeldStaysDown/back-2"},
 	{"exhausts-by-killing", "Powers/ExhaustIsRestarted"},
 	{"takes-every-kill-for-want-of-memory", "Powers/ExhaustIsRestarted"},
+	{"impairs-on-paper", "Powers/ImpairmentsLast"},
+	{"impairs-one-life", "Powers/ImpairmentsLast"},
 	{"pauses-nobody", "Powers/PauseHangs"},
 	{"pauses-the-postmaster-only", "Powers/PauseStore"},
 	{"shapes-on-paper", "Powers/Latency"},
@@ -102,6 +104,9 @@ func (m *mutant) Up(ctx context.Context, p deploy.Plan) (deploy.System, error) {
 	switch m.kind {
 	case "exhausts-nobody", "exhausts-by-killing", "takes-every-kill-for-want-of-memory":
 		return exhausting{w}, nil
+	case "impairs-on-paper", "impairs-one-life":
+		i, err := deploy.Power[deploy.Impairer](s)
+		return &impairing{wrong: w, Impairer: i}, err
 	}
 	return w, nil
 }
@@ -176,6 +181,35 @@ func (e exhausting) Inspect(ctx context.Context, instance string) (deploy.State,
 		st.OOMKills = st.Starts - 1
 	}
 	return st, err
+}
+
+// impairing is a mutant that says what it was asked for, whatever is there.
+type impairing struct {
+	*wrong
+	deploy.Impairer
+	asked []deploy.Impairment
+}
+
+func (i *impairing) Impair(ctx context.Context, one deploy.Impairment) error {
+	i.asked = append(i.asked, one)
+	if i.kind == "impairs-on-paper" {
+		return nil
+	}
+	return i.Impairer.Impair(ctx, one)
+}
+
+func (i *impairing) Impairments(context.Context) ([]deploy.Impairment, error) { return i.asked, nil }
+
+// Kill is meant for the instance alone, and takes what was done to it as well.
+func (i *impairing) Kill(ctx context.Context, instance string) error {
+	if i.kind == "impairs-one-life" {
+		for _, one := range i.asked {
+			if err := i.Repair(ctx, one.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return i.wrong.Kill(ctx, instance)
 }
 
 func (w *wrong) Hold(ctx context.Context, instance string) error {

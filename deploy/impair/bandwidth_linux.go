@@ -48,18 +48,17 @@ const (
 	sortRate = 16_000_000_000 // bits a second
 )
 
+var _ Packets = narrow{}
+
 // Can implements [Harm].
 func (n narrow) Can(t Target) error {
-	if t.Net == "" {
-		return Lacks("it shares this machine's network", "--isolation full gives each instance its own, as root on Linux")
-	}
-	err := cell.Trial(func(net string) error {
-		return n.Apply(context.Background(), Target{Net: net, Device: "lo"}, nil)
-	})
-	if err != nil {
-		return Lacks("this kernel does not do it: "+err.Error(), "one with sch_htb, sch_tbf and cls_u32")
-	}
-	return nil
+	return inTrial(t, fmt.Sprint(PacketBandwidth, n.Rate), n.Try)
+}
+
+// Try implements [Packets].
+func (n narrow) Try(net string) error {
+	err := n.Apply(context.Background(), Target{Net: net, Device: "lo"}, nil)
+	return unable(err, "one with sch_htb, sch_tbf and cls_u32")
 }
 
 // Apply implements [Harm].

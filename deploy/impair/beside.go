@@ -23,6 +23,8 @@ const (
 type Cgroup struct {
 	Folder string
 	V2     bool
+
+	inside bool // this process is in it
 }
 
 // CgroupOf returns the cgroup in which a controller counts a process.

@@ -16,11 +16,37 @@ func own(t Target, controller, what string) (Cgroup, error) {
 	if folder == "" {
 		return Cgroup{}, Lacks("it shares this machine's "+what, "--isolation full gives each instance cgroups of its own, as root on Linux")
 	}
-	return Cgroup{folder, v2}, nil
+	return Cgroup{folder, v2, t.Beside}, nil
 }
 
-// has reports whether the cgroup has a file that can be written.
+// settle finds out what a target is to who is beside it: the cgroups of this very
+// process.
+func (t *Target) settle() error {
+	if !t.Beside {
+		return nil
+	}
+	t.Cgroups = map[string]string{}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	for _, controller := range []string{"cpu", "memory"} {
+		if root := rootOf(string(mounts), "cgroup", controller); root != "" {
+			t.Cgroups[controller] = root
+		}
+	}
+	if root := rootOf(string(mounts), "cgroup2", ""); root != "" && len(t.Cgroups) == 0 {
+		t.Cgroups[""] = root
+	}
+	return nil
+}
+
+// has reports whether the cgroup has a file that can be written, by who is not in
+// it.
 func (g Cgroup) has(file string) error {
+	if g.inside {
+		return nil // it is entered already, and others change it
+	}
 	f, err := os.OpenFile(filepath.Join(g.Folder, file), os.O_WRONLY, 0)
 	if err == nil {
 		return f.Close()
@@ -56,6 +82,9 @@ func (g Cgroup) enter(name string) error {
 	}
 	if err := os.WriteFile("/proc/self/comm", []byte(name), 0); err != nil {
 		return fmt.Errorf("taking a name: %w", err)
+	}
+	if g.inside {
+		return nil
 	}
 	if err := g.write("cgroup.procs", strconv.Itoa(os.Getpid())); err != nil {
 		return fmt.Errorf("entering the cgroup: %w", err)

@@ -1,188 +1,194 @@
 package impair
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
 
 	"github.com/bedlamlab/bedlam/deploy/cell"
 )
 
-// A chain is a chain of iptables in an instance's own network namespace, to
-// which every packet of some hooks goes first: those of the run's own record
-// come back from it, and the others go to a target.
+// A chain is a table of nf_tables of our own in an instance's network namespace,
+// which packets of some hooks pass: those of the run's own record go on, and for
+// the others there is a verdict. The kernel is asked itself, so that no program
+// need be where this is done.
 type chain struct {
-	table, name string
-	hooks       []string
-	match       []string // which packets, if not all
-	target      []string
-	last        bool // behind all other rules of the hooks
+	name  string // of the table; its chains are called by their hooks
+	at    []place
+	match []expr.Any // which packets, if not all
+	// verdict is what the last rule says, in several ways, of which a kernel may
+	// know but one.
+	verdict [][]expr.Any
 }
 
-func itoa(n uint16) string { return strconv.Itoa(int(n)) }
-
-// program finds one of iptables' programs, also where the path of an account
-// does not hold what is for the machine's owner.
-func program(name string) (string, error) {
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path, nil
-	}
-	for _, folder := range []string{"/usr/sbin", "/sbin"} {
-		if at := filepath.Join(folder, name); executable(at) {
-			return at, nil
-		}
-	}
-	return "", Lacks("there is no "+name, "apt-get install iptables")
-}
-
-func executable(path string) bool {
-	i, err := os.Stat(path)
-	return err == nil && i.Mode().IsRegular() && i.Mode()&0o111 != 0
+// A place is where in the kernel packets pass: of several chains at one hook,
+// those with the lower priority first.
+type place struct {
+	name     string
+	hook     *nftables.ChainHook
+	priority nftables.ChainPriority
 }
 
 var (
 	triedMu sync.Mutex
-	tried   = map[string]bool{} // by table and target: that it has been done
+	tried   = map[string]bool{} // by what: that it has been done
 )
 
-// can tries the chain, and what else is needed, in a namespace that nobody
-// lives in: what the kernel has is best asked of the kernel.
-func (c chain) can(t Target, besides func(net string) error) error {
+// inTrial does something once where nobody lives: what the kernel can do is best
+// asked of the kernel. Of a kernel that could, it is not asked again.
+func inTrial(t Target, what string, try func(net string) error) error {
 	if t.Net == "" {
-		return Lacks("it shares this machine's network", "--isolation full gives each instance its own, as root on Linux")
+		return Lacks("it shares this machine's network", "--isolation full gives each instance its own, as root on Linux; so does --engine docker")
 	}
-	if _, err := program("iptables-restore"); err != nil {
-		return err
-	}
-	key := fmt.Sprint(c.table, c.hooks, c.target)
 	triedMu.Lock()
 	defer triedMu.Unlock()
-	if tried[key] {
+	if tried[what] {
 		return nil
 	}
-	err := cell.Trial(func(net string) error {
-		if besides != nil {
-			if err := besides(net); err != nil {
-				return err
-			}
-		}
-		return c.insert(context.Background(), Target{Net: net})
-	})
-	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		err = Lacks("this kernel does not do it: "+err.Error(), "one with nf_tables or ip_tables, and xt_NFQUEUE")
-	}
-	tried[key] = err == nil
+	err := cell.Trial(try)
+	tried[what] = err == nil
 	return err
 }
 
-// insert makes the chain and sends packets to it, all at once.
-func (c chain) insert(ctx context.Context, t Target) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "*%s\n:%s - [0:0]\n", c.table, c.name)
+// unable says what a kernel lacks that has refused something.
+func unable(err error, remedy string) error {
+	if err == nil || errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return Lacks("this kernel does not do it: "+err.Error(), remedy)
+}
+
+// table is the chain's table, without what is in it.
+func (c chain) table() *nftables.Table {
+	return &nftables.Table{Family: nftables.TableFamilyIPv4, Name: c.name}
+}
+
+// insert has packets pass the chain, all at once. What there was of it goes.
+func (c chain) insert(t Target) error {
+	return cell.Enter(t.Net, func() error {
+		var refused error
+		for _, verdict := range c.verdict {
+			conn, err := nftables.New()
+			if err != nil {
+				return err
+			}
+			conn.AddTable(c.table()) // so that it can be deleted
+			conn.DelTable(c.table())
+			table := conn.AddTable(c.table())
+			for _, at := range c.at {
+				in := conn.AddChain(&nftables.Chain{Name: at.name, Table: table, Type: nftables.ChainTypeFilter, Hooknum: at.hook, Priority: &at.priority})
+				for _, exprs := range append(spared(t), append(c.match[:len(c.match):len(c.match)], verdict...)) {
+					conn.AddRule(&nftables.Rule{Table: table, Chain: in, Exprs: exprs})
+				}
+			}
+			err = conn.Flush()
+			if err == nil {
+				return nil
+			}
+			refused = errors.Join(refused, fmt.Errorf("making table %s: %w", c.name, err))
+		}
+		return refused
+	})
+}
+
+// Where in a packet of IPv4 and TCP things stand, in bytes from the beginning of
+// its header.
+const (
+	protocolAt = 9
+	fromAt     = 12
+	toAt       = 16
+	fromPortAt = 0
+	toPortAt   = 2
+)
+
+// spared are the rules that let go on what comes from or goes to whom no harm
+// may touch.
+func spared(t Target) [][]expr.Any {
+	var all [][]expr.Any
 	for _, s := range t.Spared {
-		fmt.Fprintf(&b, "-A %s -p tcp -s %s --sport %d -j RETURN\n", c.name, s.Addr(), s.Port())
-		fmt.Fprintf(&b, "-A %s -p tcp -d %s --dport %d -j RETURN\n", c.name, s.Addr(), s.Port())
+		address, port := s.Addr().As4(), []byte{byte(s.Port() >> 8), byte(s.Port())}
+		for _, way := range []struct{ address, port uint32 }{{fromAt, fromPortAt}, {toAt, toPortAt}} {
+			var rule []expr.Any
+			for _, field := range []struct {
+				base expr.PayloadBase
+				at   uint32
+				is   []byte
+			}{
+				{expr.PayloadBaseNetworkHeader, protocolAt, []byte{unix.IPPROTO_TCP}},
+				{expr.PayloadBaseNetworkHeader, way.address, address[:]},
+				{expr.PayloadBaseTransportHeader, way.port, port},
+			} {
+				rule = append(rule,
+					&expr.Payload{DestRegister: 1, Base: field.base, Offset: field.at, Len: uint32(len(field.is))},
+					&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: field.is})
+			}
+			all = append(all, append(rule, &expr.Verdict{Kind: expr.VerdictReturn}))
+		}
 	}
-	fmt.Fprintf(&b, "-A %s %s -j %s\n", c.name, strings.Join(c.match, " "), strings.Join(c.target, " "))
-	where := "-I"
-	if c.last {
-		where = "-A"
-	}
-	for _, hook := range c.hooks {
-		fmt.Fprintf(&b, "%s %s -j %s\n", where, hook, c.name)
-	}
-	b.WriteString("COMMIT\n")
-	return c.restore(ctx, t, b.String())
+	return all
 }
 
 // remove takes away what there is of the chain.
-func (c chain) remove(ctx context.Context, t Target) error {
+func (c chain) remove(t Target) error {
 	if t.Net == "" || !exists(t.Net) {
 		return nil // and everything in it with it
 	}
-	rules, err := c.rules(ctx, t)
-	if err != nil {
-		return err
-	}
-	var b strings.Builder
-	for _, r := range rules {
-		if strings.HasPrefix(r, "-A ") && strings.HasSuffix(r, " -j "+c.name) {
-			b.WriteString("-D" + strings.TrimPrefix(r, "-A") + "\n")
+	return cell.Enter(t.Net, func() error {
+		n, err := c.chains()
+		if err != nil || n == 0 {
+			return err
 		}
-	}
-	for _, r := range rules {
-		if r == "-N "+c.name {
-			fmt.Fprintf(&b, "-F %s\n-X %[1]s\n", c.name)
+		conn, err := nftables.New()
+		if err != nil {
+			return err
 		}
-	}
-	if b.Len() == 0 {
+		conn.DelTable(c.table())
+		if err := conn.Flush(); err != nil && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("removing table %s: %w", c.name, err)
+		}
 		return nil
-	}
-	return c.restore(ctx, t, "*"+c.table+"\n"+b.String()+"COMMIT\n")
+	})
 }
 
-// inserted reports whether packets of every hook go to the chain.
-func (c chain) inserted(ctx context.Context, t Target) (bool, error) {
+// inserted reports whether packets of every hook pass the chain.
+func (c chain) inserted(_ context.Context, t Target) (is bool, err error) {
 	if t.Net == "" || !exists(t.Net) {
 		return false, nil
 	}
-	rules, err := c.rules(ctx, t)
+	err = cell.Enter(t.Net, func() error {
+		n, err := c.chains()
+		is = n == len(c.at)
+		return err
+	})
+	return is, err
+}
+
+// chains counts those of the table that the kernel has in this namespace.
+func (c chain) chains() (int, error) {
+	conn, err := nftables.New()
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	found := 0
-	for _, r := range rules {
-		for _, hook := range c.hooks {
-			if r == "-A "+hook+" -j "+c.name {
-				found++
-			}
+	all, err := conn.ListChainsOfTableFamily(nftables.TableFamilyIPv4)
+	if err != nil {
+		return 0, fmt.Errorf("reading the chains of nf_tables: %w", err)
+	}
+	n := 0
+	for _, found := range all {
+		if found.Table != nil && found.Table.Name == c.name {
+			n++
 		}
 	}
-	return found >= len(c.hooks), nil
+	return n, nil
 }
 
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// rules returns the table's rules, as iptables writes them.
-func (c chain) rules(ctx context.Context, t Target) ([]string, error) {
-	out, err := run(ctx, t.Net, "", "iptables", "-w", waitSeconds, "-t", c.table, "-S")
-	return strings.Split(out, "\n"), err
-}
-
-func (c chain) restore(ctx context.Context, t Target, rules string) error {
-	_, err := run(ctx, t.Net, rules, "iptables-restore", "-w", waitSeconds, "--noflush")
-	return err
-}
-
-// waitSeconds is how long to wait for others who change rules: the lock is the
-// whole machine's.
-const waitSeconds = "5"
-
-// run runs a program in a network namespace and returns what it says.
-func run(ctx context.Context, net, stdin string, name string, words ...string) (string, error) {
-	path, err := program(name)
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.CommandContext(ctx, path, words...)
-	var out, complaint bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &complaint
-	if err := cell.Enter(net, cmd.Start); err != nil {
-		return "", err
-	}
-	if err := cmd.Wait(); err != nil {
-		return "", fmt.Errorf("%s: %w: %s", name, err, bytes.TrimSpace(complaint.Bytes()))
-	}
-	return out.String(), nil
 }

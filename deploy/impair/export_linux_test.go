@@ -1,19 +1,26 @@
 package impair
 
-import "context"
+import (
+	"github.com/google/nftables"
+
+	"github.com/bedlamlab/bedlam/deploy/cell"
+)
 
 // ParsePacket reads the kernel's message about one packet.
 var ParsePacket = parsePacket
 
-// Rules returns the rules of every table that a kind uses in t's namespace.
-func Rules(ctx context.Context, t Target) (string, error) {
-	all := ""
-	for _, table := range []string{"raw", "mangle", "filter"} {
-		text, err := run(ctx, t.Net, "", "iptables", "-w", waitSeconds, "-t", table, "-S")
+// Tables returns the names of the tables of nf_tables in t's namespace.
+func Tables(t Target) (names []string, err error) {
+	err = cell.Enter(t.Net, func() error {
+		conn, err := nftables.New()
 		if err != nil {
-			return "", err
+			return err
 		}
-		all += text
-	}
-	return all, nil
+		all, err := conn.ListTables()
+		for _, table := range all {
+			names = append(names, table.Name)
+		}
+		return err
+	})
+	return names, err
 }

@@ -1,7 +1,6 @@
 package impair
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -15,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
@@ -25,56 +23,7 @@ const (
 	leaveTime = time.Second
 	// glance is how long to wait between two looks at its end.
 	glance = 2 * time.Millisecond
-	// word is what a holder says when what it holds is in force.
-	word = "ready\n"
 )
-
-// A spec is what a holder is told on its standard input, which stays open as
-// long as whoever started it lives.
-type spec struct {
-	Impairment deploy.Impairment `json:"impairment"`
-	Target     Target            `json:"target"`
-	// Lock is a file that the holder locks. Who asks the kernel for the owner
-	// of that lock learns its process id, from any process and at any time.
-	Lock string `json:"lock"`
-}
-
-// Main is what `bedlam impair` runs: the holder of one impairment on one
-// instance. It ends when ctx does, or stdin.
-func Main(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
-	in := bufio.NewReader(stdin)
-	line, err := in.ReadBytes('\n')
-	if err != nil {
-		return fmt.Errorf("reading what to hold: %w", err)
-	}
-	var s spec
-	if err := json.Unmarshal(line, &s); err != nil {
-		return fmt.Errorf("reading what to hold: %w", err)
-	}
-	h, err := Build(s.Impairment)
-	if err != nil {
-		return err
-	}
-	held, ok := h.(Held)
-	if !ok {
-		return fmt.Errorf("%s needs nobody to hold it", s.Impairment.Kind)
-	}
-	lock, err := os.OpenFile(s.Lock, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	if err := syscall.FcntlFlock(lock.Fd(), syscall.F_SETLK, &syscall.Flock_t{Type: syscall.F_WRLCK}); err != nil {
-		return fmt.Errorf("locking %s: %w", s.Lock, err)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		io.Copy(io.Discard, in) // until whoever started us is gone
-		cancel()
-	}()
-	return held.Hold(ctx, s.Target, func() { io.WriteString(stdout, word) })
-}
 
 // A holder is one that this process has started.
 type holder struct {
@@ -83,17 +32,18 @@ type holder struct {
 	ended chan struct{}
 }
 
-// hold makes sure that r has a living holder, and returns when it holds.
-func (p *Plane) hold(ctx context.Context, r record) error {
-	if err := p.release(ctx, r); err != nil { // of an earlier life, with its target
+// hold makes sure that a job has a living holder, and returns when it holds.
+func (o *local) hold(ctx context.Context, j Job) error {
+	lock := o.lock(j)
+	if err := o.release(ctx, j); err != nil { // of an earlier life, with its target
 		return err
 	}
-	b, err := json.Marshal(spec{r.Impairment, r.Target, r.lock()})
+	b, err := json.Marshal(spec{Job: j, Lock: lock})
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(p.bedlam, "impair")
-	cmd.Dir = filepath.Dir(r.path) // within the scratch folder, where a sweep finds it
+	cmd := exec.Command(o.bedlam, "impair")
+	cmd.Dir = filepath.Dir(lock) // within the scratch folder, where a sweep finds it
 	cmd.Env = []string{}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	stdin, err := cmd.StdinPipe()
@@ -115,7 +65,7 @@ func (p *Plane) hold(ctx context.Context, r record) error {
 	if _, err := stdin.Write(append(b, '\n')); err == nil {
 		select {
 		case <-said.heard:
-			p.keep(r.lock(), h)
+			o.keep(lock, h)
 			return nil
 		case <-h.ended:
 		case <-ctx.Done():
@@ -153,40 +103,46 @@ func (h *holder) end() {
 	<-h.ended
 }
 
-func (p *Plane) keep(lock string, h *holder) {
-	p.keeping.Lock()
-	defer p.keeping.Unlock()
-	p.holders[lock] = h
+func (o *local) keep(lock string, h *holder) {
+	o.keeping.Lock()
+	defer o.keeping.Unlock()
+	o.holders[lock] = h
 }
 
-func (p *Plane) unkeep(lock string) *holder {
-	p.keeping.Lock()
-	defer p.keeping.Unlock()
-	h := p.holders[lock]
-	delete(p.holders, lock)
+func (o *local) unkeep(lock string) *holder {
+	o.keeping.Lock()
+	defer o.keeping.Unlock()
+	h := o.holders[lock]
+	delete(o.holders, lock)
 	return h
 }
 
-// Close ends the holders that this process has started. What they held is
-// lifted; what else was done stays, for whoever sweeps.
-func (p *Plane) Close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for lock, h := range p.holders {
+// Close implements [Hands].
+func (o *local) Close() {
+	o.keeping.Lock()
+	defer o.keeping.Unlock()
+	for lock, h := range o.holders {
 		h.end()
-		delete(p.holders, lock)
+		delete(o.holders, lock)
 	}
 }
 
-// release ends r's holder, whoever has started it, and returns when the kernel
-// says that there is none.
-func (p *Plane) release(ctx context.Context, r record) error {
-	if h := p.unkeep(r.lock()); h != nil {
+// release ends a job's holder, whoever has started it, and returns when the
+// kernel says that there is none.
+func (o *local) release(ctx context.Context, j Job) error {
+	lock := o.lock(j)
+	if h := o.unkeep(lock); h != nil {
 		h.end()
 	}
+	return free(ctx, lock)
+}
+
+// free ends the process that has locked a file, and returns when the kernel says
+// that nobody has.
+func free(ctx context.Context, lock string) error {
 	began := time.Now()
 	for {
-		pid, err := owner(r.lock())
+		pid, err := owner(lock)
 		if err != nil || pid == 0 {
 			return err
 		}
@@ -194,7 +150,7 @@ func (p *Plane) release(ctx context.Context, r record) error {
 		if time.Since(began) > leaveTime {
 			sig = syscall.SIGKILL
 		}
-		if err := signal(pid, sig, r.lock()); err != nil {
+		if err := signal(pid, sig, lock); err != nil {
 			return err
 		}
 		if err := supervise.Sleep(ctx, glance); err != nil {

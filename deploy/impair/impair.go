@@ -52,6 +52,9 @@ type Target struct {
 	// cgroups v1, by "" with v2. They outlive its processes.
 	Cgroups map[string]string `json:"cgroups,omitempty"`
 	Data    string            `json:"data,omitempty"` // its own folder
+	// Beside says that whoever reads this is in the instance's namespaces and
+	// cgroups himself.
+	Beside bool `json:"beside,omitempty"`
 }
 
 // Cgroup returns the folder in which a controller's files of the target stand,
@@ -93,6 +96,14 @@ type Held interface {
 	// Hold is what the holder does until ctx is done, which it then leaves as
 	// if it had never been. It calls ready when Apply may go on.
 	Hold(ctx context.Context, t Target, ready func()) error
+}
+
+// Packets is a harm to the packets of a network namespace.
+type Packets interface {
+	Harm
+	// Try does it in a namespace that nobody lives in and that goes afterwards:
+	// the error wraps [errors.ErrUnsupported] if the kernel does not do it.
+	Try(net string) error
 }
 
 // Lacks returns an error that wraps [errors.ErrUnsupported]: what is missing,

@@ -135,12 +135,12 @@ func (l *lab) shows(kinds ...string) {
 // untouched wants neither a rule nor a queue of ours in the cell.
 func (l *lab) untouched() {
 	l.Helper()
-	rules, err := impair.Rules(l.within(), l.target)
+	tables, err := impair.Tables(l.target)
 	if err != nil {
 		l.Fatal(err)
 	}
-	if strings.Contains(rules, "bedlam") {
-		l.Errorf("rules are left:\n%s", rules)
+	if len(tables) > 0 {
+		l.Errorf("tables are left: %q", tables)
 	}
 	l.shows()
 	if left, err := os.ReadDir(l.folder); err == nil && len(left) > 0 {

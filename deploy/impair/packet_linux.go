@@ -2,26 +2,32 @@ package impair
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"math/rand/v2"
+	"os"
 	"time"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/google/nftables/xt"
+	"golang.org/x/sys/unix"
 
 	"github.com/bedlamlab/bedlam/deploy"
 )
 
-// Of a packet that was judged, the kernel skips the rest of the rules in the same
-// table and hook. So every kind has one to itself, which packets pass in this
-// order; and what is cut off by a partition is so before filter's last rules.
+// Packets pass these places in this order, of which every kind has one to itself:
+// so each judges what the one before has let go on, and what a partition cuts off
+// is so before it could come twice.
 var (
-	beforeAll = place{"raw", "PREROUTING"}
-	before    = place{"mangle", "PREROUTING"}
-	onArrival = place{"mangle", "INPUT"}
-	atLast    = place{"filter", "INPUT"}
+	beforeAll = place{"prerouting", nftables.ChainHookPrerouting, -300}
+	before    = place{"prerouting", nftables.ChainHookPrerouting, -150}
+	onArrival = place{"input", nftables.ChainHookInput, -150}
+	arrived   = place{"input", nftables.ChainHookInput, 0}
+	atLast    = place{"input", nftables.ChainHookInput, 10}
+	leaving   = place{"output", nftables.ChainHookOutput, 0}
 )
-
-// A place is where rules stand.
-type place struct{ table, hook string }
 
 func init() {
 	registerQueued(PacketCorrupt, beforeAll, 3, wholePacket, func(c Corrupt, draw *rand.Rand) func([]byte) fate {
@@ -55,12 +61,12 @@ func init() {
 		if err := arguments(i.Args, &p, func() error { return p.Validate() }); err != nil {
 			return nil, err
 		}
-		c := chain{table: "filter", name: "bedlam-partition", target: []string{"DROP"}}
+		c := chain{name: "bedlam-partition", verdict: [][]expr.Any{{&expr.Verdict{Kind: expr.VerdictDrop}}}}
 		if p.Way != Out {
-			c.hooks = append(c.hooks, "INPUT")
+			c.at = append(c.at, arrived)
 		}
 		if p.Way != In {
-			c.hooks = append(c.hooks, "OUTPUT")
+			c.at = append(c.at, leaving)
 		}
 		return ruled{c}, nil
 	})
@@ -82,27 +88,32 @@ func headerOf(packet []byte) int {
 	return int(packet[0]&0xf) * 4
 }
 
-// A ruled harm is done by rules of iptables alone.
+// A ruled harm is done by rules alone.
 type ruled struct{ chain }
 
+var _ Packets = ruled{}
+
 // Can implements [Harm].
-func (r ruled) Can(t Target) error { return r.can(t, nil) }
+func (r ruled) Can(t Target) error {
+	return inTrial(t, fmt.Sprint(r.name, len(r.at)), r.Try)
+}
+
+// Try implements [Packets].
+func (r ruled) Try(net string) error {
+	return unable(r.insert(Target{Net: net}), "one with nf_tables")
+}
 
 // Apply implements [Harm].
-func (r ruled) Apply(ctx context.Context, t Target, _ func(any) error) error {
-	return r.insert(ctx, t)
-}
+func (r ruled) Apply(_ context.Context, t Target, _ func(any) error) error { return r.insert(t) }
 
 // Undo implements [Harm].
-func (r ruled) Undo(ctx context.Context, t Target, _ json.RawMessage) error {
-	return r.remove(ctx, t)
-}
+func (r ruled) Undo(_ context.Context, t Target, _ json.RawMessage) error { return r.remove(t) }
 
 // Shows implements [Harm].
 func (r ruled) Shows(ctx context.Context, t Target) (bool, error) { return r.inserted(ctx, t) }
 
 // A queued harm has the kernel hand each packet that arrives to a holder, which
-// says what becomes of it. Without a holder they pass: that is --queue-bypass.
+// says what becomes of it. Without a holder they pass.
 type queued struct {
 	chain
 	queue  uint16
@@ -119,43 +130,63 @@ func registerQueued[A interface{ Validate() error }](kind string, at place, queu
 			return nil, err
 		}
 		q := queued{queue: queue, copied: copied, double: at == atLast}
-		q.chain = chain{table: at.table, hooks: []string{at.hook}, last: at == atLast, name: "bedlam-" + kind[len("packet_"):],
-			target: []string{"NFQUEUE", "--queue-num", itoa(queue), "--queue-bypass"}}
-		if q.double {
-			q.match = []string{"!", "-i", doubleDevice} // else a copy would be copied
+		q.chain = chain{name: "bedlam-" + kind[len("packet_"):], at: []place{at}, verdict: toQueue(queue)}
+		if q.double { // else a copy would be copied
+			device := append([]byte(doubleDevice), make([]byte, unix.IFNAMSIZ-len(doubleDevice))...)
+			q.match = []expr.Any{&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: device}}
 		}
 		q.decide = func() func([]byte) fate { return decide(a, rand.New(rand.NewPCG(i.Seed, uint64(queue)))) }
 		return q, nil
 	})
 }
 
+// toQueue hands packets to who takes them from a queue, if there is somebody: by
+// nf_tables' own word for it, or by that of iptables, which some kernels have
+// instead.
+func toQueue(queue uint16) [][]expr.Any {
+	const (
+		revision = 3 // of xt_NFQ_info: the queue's number, how many, and flags
+		bypass   = 1
+		padding  = 2 // the kernel wants its size in whole words
+	)
+	info := binary.NativeEndian.AppendUint16(nil, queue)
+	info = binary.NativeEndian.AppendUint16(info, 1)
+	info = binary.NativeEndian.AppendUint16(info, bypass)
+	old := xt.Unknown(append(info, make([]byte, padding)...))
+	return [][]expr.Any{
+		{&expr.Queue{Num: queue, Flag: expr.QueueFlagBypass}},
+		{&expr.Target{Name: "NFQUEUE", Rev: revision, Info: &old}},
+	}
+}
+
+var _ Packets = queued{}
+
 // Can implements [Harm].
-func (q queued) Can(t Target) error {
-	return q.can(t, func(net string) error {
-		l, err := listen(net, q.queue, q.copied)
-		if err != nil {
-			return err
+func (q queued) Can(t Target) error { return inTrial(t, q.name, q.Try) }
+
+// Try implements [Packets].
+func (q queued) Try(net string) error {
+	l, err := listen(net, q.queue, q.copied)
+	if err == nil {
+		err = l.conn.Close()
+	}
+	if err == nil && q.double {
+		var again *os.File
+		if again, err = openDouble(net); err == nil {
+			err = again.Close()
 		}
-		if q.double {
-			again, err := openDouble(net)
-			if err != nil {
-				return errors.Join(err, l.conn.Close())
-			}
-			again.Close()
-		}
-		return l.conn.Close()
-	})
+	}
+	if err == nil {
+		err = q.insert(Target{Net: net})
+	}
+	return unable(err, "one with nf_tables, and with nft_queue or xt_NFQUEUE")
 }
 
 // Apply implements [Harm].
-func (q queued) Apply(ctx context.Context, t Target, _ func(any) error) error {
-	return q.insert(ctx, t)
-}
+func (q queued) Apply(_ context.Context, t Target, _ func(any) error) error { return q.insert(t) }
 
 // Undo implements [Harm].
-func (q queued) Undo(ctx context.Context, t Target, _ json.RawMessage) error {
-	return q.remove(ctx, t)
-}
+func (q queued) Undo(_ context.Context, t Target, _ json.RawMessage) error { return q.remove(t) }
 
 // Shows implements [Harm]: packets are handed over, and somebody takes them.
 func (q queued) Shows(ctx context.Context, t Target) (bool, error) {

@@ -22,37 +22,47 @@ const undoTime = 10 * time.Second
 // called at once.
 type Plane struct {
 	folder string
-	bedlam string
 	find   func(ctx context.Context, instance string) (Target, error)
+	hands  Hands
 
 	mu sync.Mutex // one thing at a time
-
-	keeping sync.Mutex
-	holders map[string]*holder // of this process, by the path of their lock
 }
 
 var _ deploy.Impairer = (*Plane)(nil)
 
-// New returns the plane whose records stand in folder, which need not exist
-// yet. Holders are started from the bedlam program at that path. find says
-// where an instance is now; one that is down has no PID, but what outlives it.
+// New returns the plane over instances of this machine, whose records stand in
+// folder, which need not exist yet. Holders are started from the bedlam program
+// at that path. find says where an instance is now; one that is down has no PID,
+// but what outlives it.
 func New(folder, bedlam string, find func(ctx context.Context, instance string) (Target, error)) *Plane {
-	return &Plane{folder: folder, bedlam: bedlam, find: find, holders: map[string]*holder{}}
+	return Over(folder, find, &local{folder: folder, bedlam: bedlam, holders: map[string]*holder{}})
+}
+
+// Over is New for instances that only those hands can reach.
+func Over(folder string, find func(ctx context.Context, instance string) (Target, error), hands Hands) *Plane {
+	return &Plane{folder: folder, find: find, hands: hands}
+}
+
+// Close ends the holders that this process has started. What they held is
+// lifted; what else was done stays, for whoever sweeps.
+func (p *Plane) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hands.Close()
 }
 
 // CanImpair implements [deploy.Impairer].
 func (p *Plane) CanImpair(ctx context.Context, i deploy.Impairment) error {
-	h, err := Build(i)
-	if err != nil {
+	if _, err := Build(i); err != nil {
 		return err
 	}
 	for _, instance := range i.Instances {
 		t, err := p.find(ctx, instance)
 		if err == nil {
-			err = h.Can(t)
+			err = p.hands.Can(ctx, Job{Impairment: i, Target: t})
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", instance, err)
+			return on(instance, err)
 		}
 	}
 	return nil
@@ -86,14 +96,14 @@ func (p *Plane) Impair(ctx context.Context, i deploy.Impairment) error {
 	}
 	err = each(i.Instances, func(instance string) error {
 		t, err := p.find(ctx, instance)
-		if err != nil {
-			return err
+		r := record{Job{Impairment: i, Target: t}, p.path(i.ID, instance)}
+		if err == nil {
+			err = r.write()
 		}
-		r := record{Impairment: i, Target: t, path: p.path(i.ID, instance)}
-		if err := r.write(); err != nil {
-			return err
+		if err == nil {
+			err = p.apply(ctx, r)
 		}
-		return p.apply(ctx, r)
+		return on(instance, err)
 	})
 	if err != nil {
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
@@ -105,31 +115,10 @@ func (p *Plane) Impair(ctx context.Context, i deploy.Impairment) error {
 
 // apply does what r says and returns when it shows.
 func (p *Plane) apply(ctx context.Context, r record) error {
-	h, err := Build(r.Impairment)
-	if err != nil {
-		return err
-	}
-	if _, held := h.(Held); held {
-		if err := p.hold(ctx, r); err != nil {
-			return err
-		}
-	}
-	err = h.Apply(ctx, r.Target, func(before any) error {
-		b, err := json.Marshal(before)
-		if err != nil {
-			return err
-		}
-		r.Before = b
+	return p.hands.Do(ctx, r.Job, func(before json.RawMessage) error {
+		r.Before = before
 		return r.write()
 	})
-	if err != nil {
-		return err
-	}
-	shows, err := h.Shows(ctx, r.Target)
-	if err == nil && !shows {
-		err = errors.New("it was done without an error, and the kernel does not show it")
-	}
-	return err
 }
 
 // Repair implements [deploy.Impairer].
@@ -147,37 +136,17 @@ func (p *Plane) repair(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	byInstance := map[string]record{}
-	var instances []string
-	for _, r := range all {
-		byInstance[r.Target.Instance] = r
-		instances = append(instances, r.Target.Instance)
-	}
-	return each(instances, func(instance string) error { return p.undo(ctx, byInstance[instance]) })
+	return each(all, func(r record) error { return on(r.Target.Instance, p.undo(ctx, r)) })
 }
 
 // undo takes away what r says, and strikes it out when it does not show any
 // more.
 func (p *Plane) undo(ctx context.Context, r record) error {
-	h, err := Build(r.Impairment)
-	if err != nil {
-		return err
-	}
 	t, err := p.find(ctx, r.Target.Instance)
 	if err != nil {
 		return err
 	}
-	if err := h.Undo(ctx, t, r.Before); err != nil {
-		return errors.Join(err, p.release(ctx, r)) // what needs a holder ends with it
-	}
-	if err := p.release(ctx, r); err != nil {
-		return err
-	}
-	shows, err := h.Shows(ctx, t)
-	if err == nil && shows {
-		err = errors.New("it was undone without an error, and the kernel still shows it")
-	}
-	if err != nil {
+	if err := p.hands.Undo(ctx, Job{r.Impairment, t, r.Before}); err != nil {
 		return err
 	}
 	return r.strike()
@@ -189,13 +158,23 @@ func (p *Plane) Impairments(ctx context.Context) ([]deploy.Impairment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the impairments: %w", err)
 	}
-	var shown []deploy.Impairment
-	for _, r := range all {
-		shows, err := p.shows(ctx, r)
-		if err != nil {
-			return nil, fmt.Errorf("reading the impairments: %s on %s: %w", r.Impairment.ID, r.Target.Instance, err)
+	shows := make([]bool, len(all))
+	places := make([]int, len(all))
+	for at := range places {
+		places[at] = at
+	}
+	err = each(places, func(at int) (err error) {
+		if shows[at], err = p.shows(ctx, all[at]); err != nil {
+			err = fmt.Errorf("reading the impairments: %s on %s: %w", all[at].Impairment.ID, all[at].Target.Instance, err)
 		}
-		if !shows {
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var shown []deploy.Impairment
+	for n, r := range all {
+		if !shows[n] {
 			continue
 		}
 		at := slices.IndexFunc(shown, func(i deploy.Impairment) bool { return i.ID == r.Impairment.ID })
@@ -210,15 +189,11 @@ func (p *Plane) Impairments(ctx context.Context) ([]deploy.Impairment, error) {
 }
 
 func (p *Plane) shows(ctx context.Context, r record) (bool, error) {
-	h, err := Build(r.Impairment)
-	if err != nil {
-		return false, err
-	}
 	t, err := p.find(ctx, r.Target.Instance)
 	if err != nil {
 		return false, err
 	}
-	return h.Shows(ctx, t)
+	return p.hands.Shows(ctx, Job{r.Impairment, t, r.Before})
 }
 
 // Started gives a new life of an instance the impairments that it should have
@@ -231,23 +206,22 @@ func (p *Plane) Started(ctx context.Context, t Target) error {
 	if err != nil {
 		return err
 	}
+	var own []record
 	for _, r := range all {
-		if r.Target.Instance != t.Instance {
-			continue
+		if r.Target.Instance == t.Instance {
+			own = append(own, r)
 		}
+	}
+	return each(own, func(r record) error {
 		if err := p.again(ctx, r, t); err != nil {
 			return fmt.Errorf("%s (%s) again on %s: %w", r.Impairment.ID, r.Impairment.Kind, t.Instance, err)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (p *Plane) again(ctx context.Context, r record, t Target) error {
-	h, err := Build(r.Impairment)
-	if err != nil {
-		return err
-	}
-	if shows, err := h.Shows(ctx, t); err != nil || shows {
+	if shows, err := p.hands.Shows(ctx, Job{r.Impairment, t, r.Before}); err != nil || shows {
 		return err
 	}
 	if !r.stands() {
@@ -257,7 +231,7 @@ func (p *Plane) again(ctx context.Context, r record, t Target) error {
 	if err := r.write(); err != nil {
 		return err
 	}
-	err = p.apply(ctx, r)
+	err := p.apply(ctx, r)
 	if !r.stands() { // another process has lifted it meanwhile: what we did is to go
 		err = p.undo(ctx, r)
 	}
@@ -266,16 +240,20 @@ func (p *Plane) again(ctx context.Context, r record, t Target) error {
 
 // each calls do for all at once, also after an error, so that one that cannot
 // be put right does not keep the others from it.
-func each(instances []string, do func(instance string) error) error {
-	errs := make([]error, len(instances))
+func each[T any](things []T, do func(T) error) error {
+	errs := make([]error, len(things))
 	var all sync.WaitGroup
-	for at, instance := range instances {
-		all.Go(func() {
-			if err := do(instance); err != nil {
-				errs[at] = fmt.Errorf("%s: %w", instance, err)
-			}
-		})
+	for at, thing := range things {
+		all.Go(func() { errs[at] = do(thing) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
+}
+
+// on says of which instance an error is.
+func on(instance string, err error) error {
+	if err != nil {
+		err = fmt.Errorf("%s: %w", instance, err)
+	}
+	return err
 }

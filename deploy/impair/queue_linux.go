@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -76,12 +77,11 @@ func listen(net string, queue uint16, copied uint32) (_ *listener, err error) {
 	fail := func(err error) (*listener, error) {
 		return nil, fmt.Errorf("taking packets from queue %d: %w", queue, err)
 	}
-	ns, err := os.Open(net)
-	if err != nil {
-		return fail(err)
-	}
-	defer ns.Close()
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: int(ns.Fd())})
+	var conn *netlink.Conn
+	err = cell.Enter(net, func() (err error) { // a socket stays where it was made
+		conn, err = netlink.Dial(unix.NETLINK_NETFILTER, nil)
+		return err
+	})
 	if err != nil {
 		return fail(err)
 	}
@@ -300,7 +300,7 @@ func listening(net string, queue uint16) (bool, error) {
 		return false, err
 	}
 	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) > 0 && f[0] == itoa(queue) {
+		if f := strings.Fields(line); len(f) > 0 && f[0] == strconv.Itoa(int(queue)) {
 			return true, nil
 		}
 	}

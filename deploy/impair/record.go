@@ -10,16 +10,13 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
 // A record is what stands on the disk of one impairment on one instance, from
 // before it is done until it is undone.
 type record struct {
-	Impairment deploy.Impairment `json:"impairment"`
-	Target     Target            `json:"target"`           // as it was when it was done
-	Before     json.RawMessage   `json:"before,omitempty"` // what the harm has saved
+	Job // with its target as it was when it was done
 
 	path string
 }
@@ -28,8 +25,8 @@ func (p *Plane) path(id, instance string) string {
 	return filepath.Join(p.folder, url.PathEscape(id), instance+".json")
 }
 
-// lock is the file that the record's holder has locked.
-func (r record) lock() string { return strings.TrimSuffix(r.path, ".json") + ".lock" }
+// lockOf is the file beside a record that its holder has locked.
+func lockOf(record string) string { return strings.TrimSuffix(record, ".json") + ".lock" }
 
 func (r record) write() error { return supervise.WriteJSON(r.path, r) }
 
@@ -41,7 +38,7 @@ func (r record) stands() bool {
 
 // strike removes the record, and its folder with the last one.
 func (r record) strike() error {
-	for _, path := range []string{r.lock(), r.path} {
+	for _, path := range []string{lockOf(r.path), r.path} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

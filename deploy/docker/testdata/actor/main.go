@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/bedlamlab/bedlam/deploy/exhaust"
+	"github.com/bedlamlab/bedlam/deploy/impair"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 )
 
@@ -67,6 +68,10 @@ func act(verb string, words []string) error {
 		}
 	case "exhaust": // its container
 		return exhaust.Main(context.Background(), words[0], words[1])
+	case "impair": // the container that it is put beside
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		defer stop()
+		return impair.Main(ctx, os.Stdin, os.Stdout)
 	case "score": // of process 1, by which the kernel chooses
 		b, err := os.ReadFile("/proc/1/oom_score_adj")
 		fmt.Print(string(b))

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package impair
+
+// settle has nothing to find out.
+func (*Target) settle() error { return nil }
