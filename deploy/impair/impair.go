@@ -32,6 +32,7 @@ import (
 	"strings"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/disk"
 )
 
 // A Target is one instance as the kernel knows it at this moment. What it does
@@ -52,6 +53,7 @@ type Target struct {
 	// cgroups v1, by "" with v2. They outlive its processes.
 	Cgroups map[string]string `json:"cgroups,omitempty"`
 	Data    string            `json:"data,omitempty"` // its own folder
+	Disk    disk.Disk         `json:"disk,omitzero"`  // which that folder is, if it is one of its own
 }
 
 // Cgroup returns the folder in which a controller's files of the target stand,
