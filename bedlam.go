@@ -57,6 +57,7 @@ type Options struct {
 	Observe   func(Status)
 
 	auto    bool              // Isolation was left open
+	disks   bool              // stores have disks of their own, where the machine can
 	file    attach.File       // that System names
 	forward collector.Forward // where telemetry goes besides, as the environment says
 }
@@ -84,17 +85,25 @@ func (e usageError) Unwrap() []error { return []error{e.error, ErrUsage} }
 
 // engines are the ways of running a system. To add one, add its row.
 var engines = map[string]struct {
-	make func(isolation string) deploy.Engine
+	make func(apart) deploy.Engine
 	text string
 }{
-	"process": {func(isolation string) deploy.Engine { return process.New(process.Options{Isolation: isolation}) }, "each instance is a process of this machine; no root, no Docker"},
-	"docker":  {func(string) deploy.Engine { return docker.New() }, "each instance is a container of this machine's Docker daemon"},
+	"process": {func(a apart) deploy.Engine {
+		return process.New(process.Options{Isolation: a.isolation, Disks: a.disks})
+	}, "each instance is a process of this machine; no root, no Docker"},
+	"docker": {func(apart) deploy.Engine { return docker.New() }, "each instance is a container of this machine's Docker daemon"},
 }
 
 // Engines returns the names of the engines.
 func Engines() []string { return slices.Sorted(maps.Keys(engines)) }
 
-func engine(name, isolation string) (deploy.Engine, error) {
+// apart is what instances are to have for themselves.
+type apart struct {
+	isolation string
+	disks     bool // of the stores
+}
+
+func engine(name string, a apart) (deploy.Engine, error) {
 	if name == attached {
 		return docker.NewAttached(attach.File{}), nil // for what was left: it knows the rest
 	}
@@ -102,7 +111,7 @@ func engine(name, isolation string) (deploy.Engine, error) {
 	if !ok {
 		return nil, usage("unknown engine %q (want one of %s)", name, strings.Join(Engines(), ", "))
 	}
-	return e.make(isolation), nil
+	return e.make(a), nil
 }
 
 // able returns an error if there is no such engine or this machine has not got

@@ -30,10 +30,14 @@ func (o Options) isolated(es ...chaos.Experiment) (Options, error) {
 	if o.Isolation == "" || o.Isolation == process.Auto {
 		o.auto, o.Isolation = true, process.None
 	}
-	needs := func(s chaos.Step) bool { return fault.Isolates(s.Action) }
-	if o.auto && slices.ContainsFunc(es, func(e chaos.Experiment) bool { return slices.ContainsFunc(e.Method, needs) }) {
+	needed := func(by func(action string) bool) bool {
+		needs := func(s chaos.Step) bool { return by(s.Action) }
+		return slices.ContainsFunc(es, func(e chaos.Experiment) bool { return slices.ContainsFunc(e.Method, needs) })
+	}
+	if o.auto && needed(fault.Isolates) {
 		o.Isolation = process.Auto
 	}
+	o.disks = o.Isolation == process.Full && !o.auto || o.auto && needed(fault.Disks)
 	var err error
 	if o.Isolation, err = process.New(process.Options{Isolation: o.Isolation}).Isolation(); err != nil {
 		err = usage("%w", err)

@@ -150,6 +150,12 @@ type (
 	Teller interface {
 		Touched(ctx context.Context, rule string) (Touched, error)
 	}
+	// A Filer says in which folder of this machine an instance keeps its files,
+	// as the instance sees them, and in which one beside it nobody does, that is
+	// swept with the run: what goes wrong in one alone is the instance's disk.
+	Filer interface {
+		Files(instance string) (own, beside string, err error)
+	}
 	// A Databaser says how to reach a store as a role, past every relay.
 	Databaser interface {
 		DSN(store, role string) (string, error)

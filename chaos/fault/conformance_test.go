@@ -17,6 +17,7 @@ import (
 // that needs some adds its own.
 var samples = map[string]string{
 	"corrupt":          `{"percent":5}`,
+	"disk_slow":        `{"latency":"50ms"}`,
 	"dial_latency":     `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
 	"limit_data":       `{"bytes":4096}`,
 	"slicer":           `{"average_size":64,"delay":"10ms"}`,
@@ -39,7 +40,7 @@ func sample(k fault.Kind) chaos.Resolved {
 	switch k.On {
 	case "edges":
 		r.Links = shop().LinksOf(shop().Edges[1])
-	case "stores":
+	case "stores", "disks":
 		r.Instances = []string{"db-1"}
 	default:
 		r.Instances = []string{"back-1", "back-2"}
@@ -69,7 +70,7 @@ func TestEveryKind(t *testing.T) {
 				return f
 			}
 			t.Run("says what it is", func(t *testing.T) {
-				if k.Doc == "" || !strings.HasSuffix(k.Doc, ".") || k.Needs.String() == "" || k.On != "edges" && k.On != "instances" && k.On != "stores" {
+				if k.Doc == "" || !strings.HasSuffix(k.Doc, ".") || k.Needs.String() == "" || k.On != "edges" && k.On != "instances" && k.On != "stores" && k.On != "disks" {
 					t.Errorf("%+v", k)
 				}
 			})
@@ -349,6 +350,18 @@ func TestBadParameters(t *testing.T) {
 		{"slow_statements", `{"delay":"100ms"}`, "", "table must be schema.table"},
 		{"terminate_backends", `{"every":"10ms"}`, "", "every must be between 100ms and 1m0s"},
 		{"terminate_backends", `{"of":"back"}`, "", "cannot unmarshal"},
+		{"disk_full", `{"free":-1}`, "", "free must be between 0 and 268435456 bytes"},
+		{"disk_full", `{"free":268435457}`, "", "free must be between"},
+		{"disk_full", `{"free":"1MB"}`, "", "cannot unmarshal"},
+		{"disk_full", `{"percent":50}`, "", `unknown field "percent"`},
+		{"disk_slow", ``, "", "latency must be between 5ms and 1s"},
+		{"disk_slow", `{"latency":"2s"}`, "", "latency must be between 5ms and 1s"},
+		{"disk_slow", `{"latency":"50ms","percent":0}`, "", "percent must be between 5 and 100"},
+		{"disk_slow", `{"latency":"50ms","percent":101}`, "", `"101" is not a percentage`},
+		{"disk_slow", `{"latency":"50ms","operations":["open"]}`, "", `unknown operation "open" (want read, write or fsync)`},
+		{"disk_slow", `{"latency":"50ms","operations":["read","read"]}`, "", "operation read stands there twice"},
+		{"disk_slow", `{"latency":"50ms","seed":1}`, "", `unknown field "seed"`},
+		{"disk_read_only", `{"percent":50}`, "", `unknown field "percent"`},
 		{"exhaust_connections", `{"leave":1}`, "", `unknown field "leave"`},
 	} {
 		r := chaos.Resolved{ID: "x/1", Action: c.action, Links: edge, Instances: []string{"db-1"}, Args: chaos.RawArgs(c.args), Direction: deploy.Direction(c.direction)}

@@ -27,7 +27,7 @@ import (
 type Kind struct {
 	Name   string `json:"name"`
 	Doc    string `json:"doc"`    // one sentence
-	On     string `json:"on"`     // what it harms: instances, edges or stores
+	On     string `json:"on"`     // what it harms: instances, edges, stores or disks
 	Needs  Need   `json:"needs"`  // the power that an engine must have
 	Params string `json:"params"` // its parameters, as an experiment writes them; empty: none
 	// Requests says that it harms requests one by one, so that whoever stands
@@ -44,6 +44,7 @@ type Need struct {
 	has      func(deploy.System) error
 	of       func(deploy.Model) bool
 	isolates bool // it is for what isolated instances have
+	disks    bool // it is for stores that have a disk of their own
 }
 
 // String returns the names of the powers, the harming one first.
@@ -73,9 +74,15 @@ func (n Need) apart() Need {
 	return n
 }
 
+// onDisk is the need for a power that only stores with a disk of their own have.
+func (n Need) onDisk() Need {
+	n.disks = true
+	return n
+}
+
 // and is both needs: what lifting a harm takes is needed before it is done.
 func (n Need) and(m Need) Need {
-	return Need{name: n.name + ", " + m.name, isolates: n.isolates || m.isolates, of: func(s deploy.Model) bool { return n.of(s) && m.of(s) }, has: func(s deploy.System) error {
+	return Need{name: n.name + ", " + m.name, isolates: n.isolates || m.isolates, disks: n.disks || m.disks, of: func(s deploy.Model) bool { return n.of(s) && m.of(s) }, has: func(s deploy.System) error {
 		if err := n.has(s); err != nil {
 			return err
 		}
@@ -88,6 +95,12 @@ func (n Need) and(m Need) Need {
 func Isolates(action string) bool {
 	k := kinds[action]
 	return k.Needs.isolates
+}
+
+// Disks reports whether a harm wants stores that have a disk of their own.
+func Disks(action string) bool {
+	k := kinds[action]
+	return k.Needs.disks
 }
 
 // Supported reports, before any harm, whether the system has the power that
@@ -125,14 +138,14 @@ func Supported(r chaos.Resolved, s deploy.System) error {
 // store's on a service that is none, or that of a table which it has not got.
 func Fit(r chaos.Resolved, t topology.System) error {
 	k, err := find(r.Action)
-	if err != nil || k.On != onStores {
+	if err != nil || k.On != onStores && k.On != onDisks {
 		return err
 	}
 	f, err := Build(r)
 	if err != nil {
 		return err
 	}
-	return f.(storeFault).fits(t)
+	return f.(interface{ fits(topology.System) error }).fits(t)
 }
 
 // What a fault harms.
@@ -140,6 +153,7 @@ const (
 	onInstances = "instances"
 	onEdges     = "edges"
 	onStores    = "stores" // instances that are PostgreSQL servers
+	onDisks     = "disks"  // of the same, who alone keep files
 )
 
 var kinds = map[string]Kind{}

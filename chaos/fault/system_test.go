@@ -194,6 +194,10 @@ func (f *fake) DSN(store, role string) (string, error) {
 	return postgres.DSN(f.store, role), f.refuse["dsn "+store]
 }
 
+func (f *fake) Files(in string) (own, beside string, err error) {
+	return "", "", fmt.Errorf("%s has no files", in)
+}
+
 func (f *fake) Login(store, service string) (string, error) { return f.DSN(store, service) }
 
 // A poor system has the powers of a fake but that to exhaust, and says so.

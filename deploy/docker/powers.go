@@ -30,6 +30,18 @@ func newMachine(d *daemon, f supervise.Files, desc supervise.Description) *machi
 	return m
 }
 
+// Lacks says what would give the system a power that it has not got, see
+// [deploy.Power].
+func (m *machine) Lacks(power string) string {
+	switch power {
+	case "Impairer":
+		return "--engine process has the kernel harm instances, as root on Linux"
+	case "Filer":
+		return "its stores keep their files in containers; --engine process gives each a disk of its own, as root on Linux"
+	}
+	return ""
+}
+
 // container is the name of an instance's container.
 func (m *machine) container(instance string) string { return containerName(m.desc.Run, instance) }
 

@@ -32,6 +32,7 @@ import (
 	"strings"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/disk"
 )
 
 // A Target is one instance as the kernel knows it at this moment. What it does
@@ -55,6 +56,7 @@ type Target struct {
 	// Beside says that whoever reads this is in the instance's namespaces and
 	// cgroups himself.
 	Beside bool `json:"beside,omitempty"`
+	Disk    disk.Disk         `json:"disk,omitzero"`  // which that folder is, if it is one of its own
 }
 
 // Cgroup returns the folder in which a controller's files of the target stand,

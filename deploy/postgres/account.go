@@ -64,6 +64,11 @@ func (a Account) own(path string) error {
 	if !a.drop {
 		return nil
 	}
+	if info, err := os.Lstat(path); err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) == a.UID && int(st.Gid) == a.GID {
+			return nil // what is read-only by now is no reason to fail
+		}
+	}
 	return os.Lchown(path, a.UID, a.GID)
 }
 

@@ -110,6 +110,9 @@ func (i *Install) configure(o Options) error {
 	}
 	for name, text := range files {
 		path := filepath.Join(Data(o.Dir), name)
+		if was, err := os.ReadFile(path); err == nil && string(was) == text { // a disk that is full, or takes no more, is no reason not to start
+			continue
+		}
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			return fmt.Errorf("postgres: writing configuration: %w", err)
 		}

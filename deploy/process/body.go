@@ -142,6 +142,9 @@ func (m machine) store(install *postgres.Install) func(topology.Instance, postgr
 	return func(in topology.Instance, o postgres.Options) supervise.Body {
 		return &body{machine: m, name: in.Name,
 			prepare: func(ctx context.Context) error {
+				if err := m.plug(ctx, in.Name, o, install.Init); err != nil {
+					return err
+				}
 				if err := install.Init(ctx, o); err != nil {
 					return err
 				}

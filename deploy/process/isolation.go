@@ -167,6 +167,9 @@ func (m machine) oomKills(instance string) func() int {
 // target is an instance as the kernel knows it now.
 func (m machine) target(instance string) (impair.Target, error) {
 	t := impair.Target{Instance: instance, Data: m.Folder(instance)}
+	if m.disked(instance) {
+		t.Disk = m.disk(instance)
+	}
 	if _, ok := m.desc.Layout.Own[instance]; !ok {
 		return t, fmt.Errorf("unknown instance %q", instance)
 	}

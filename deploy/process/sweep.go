@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/bedlamlab/bedlam/deploy/cell"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
@@ -52,8 +53,11 @@ func (m machine) clear(ctx context.Context, run string, all bool) error {
 			return err
 		}
 	}
+	if err := m.unplug(ctx); err != nil {
+		return err
+	}
 	for _, o := range m.desc.Stores {
-		if err := postgres.Clean(o.Dir); err != nil {
+		if err := postgres.Clean(m.files(filepath.Base(o.Dir))); err != nil {
 			return err
 		}
 	}

@@ -12,18 +12,19 @@ import (
 type system struct {
 	supervise.Powers
 	*impair.Plane
+	machine machine
 }
 
-var _ deploy.Impairer = system{}
+var (
+	_ deploy.Impairer = system{}
+	_ deploy.Filer    = system{}
+)
 
 // Unwrap lets what its inner system says of itself be heard.
 func (s system) Unwrap() deploy.System { return s.Powers }
 
 // An exhaustible system is one whose instances have a limit on their memory.
-type exhaustible struct {
-	system
-	machine machine
-}
+type exhaustible struct{ system }
 
 var _ deploy.Exhauster = exhaustible{}
 
@@ -34,8 +35,8 @@ func (s exhaustible) Exhaust(ctx context.Context, instance string) error {
 
 // system returns s with all the powers that there are on m.
 func (m machine) system(s supervise.Powers) deploy.System {
-	if all := (system{s, m.plane}); m.desc.Cells {
-		return exhaustible{all, m}
+	if all := (system{s, m.plane, m}); m.desc.Cells {
+		return exhaustible{all}
 	} else {
 		return all
 	}

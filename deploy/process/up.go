@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/disk"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 	"github.com/bedlamlab/bedlam/topology"
@@ -39,8 +40,9 @@ func (e *Engine) Up(ctx context.Context, p deploy.Plan) (deploy.System, error) {
 	}
 	d := supervise.Describe(schema, p, lay(p.Topology, ports.Ports(), cells))
 	d.Cells = cells != nil
+	d.Disks = e.options.Disks && disk.Check() == nil
 	m := newMachine(supervise.Files{Scratch: p.Scratch}, d)
-	if err := m.Make(d, d.Names()...); err != nil {
+	if err := errors.Join(m.Make(d, d.Names()...), m.disks()); err != nil {
 		ports.Release()
 		return nil, fail(err)
 	}

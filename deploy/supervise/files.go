@@ -35,6 +35,8 @@ type Description struct {
 	Cells  bool             `json:"cells,omitempty"`
 	Spared []netip.AddrPort `json:"spared,omitempty"`
 	Bedlam string           `json:"bedlam,omitempty"`
+	// Disks says that the folder of each store is a disk of its own.
+	Disks bool `json:"disks,omitempty"`
 	// GuestStores are the PostgreSQL URLs of the audit's role at their stores,
 	// for those that somebody has told.
 	GuestStores map[string]string `json:"guest_stores,omitempty"`

@@ -183,6 +183,13 @@ func (w *watch) left() []string {
 			left = append(left, "shared memory /dev/shm/"+name)
 		}
 	}
+	if mounts, err := os.ReadFile("/proc/self/mountinfo"); err == nil { // else there are no mounts of the kind
+		for line := range strings.Lines(string(mounts)) {
+			if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], string(w.ground)) {
+				left = append(left, "mounted at "+f[4])
+			}
+		}
+	}
 	slices.Sort(left)
 	return left
 }

@@ -6,6 +6,7 @@
 //	echo store [--prepare] what `bedlam store` is
 //	echo exhaust DIR BYTES what `bedlam exhaust` is; with a process id, too
 //	echo impair            what `bedlam impair` is
+//	echo disk              what `bedlam disk` is
 //	echo SERVICE           an instance, told by $SHOP_ASSIGNMENT as the shop's are
 //
 // The setting "serve" chooses what an instance serves: http, or gRPC's health
@@ -30,6 +31,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/bedlamlab/bedlam/deploy/disk"
 	"github.com/bedlamlab/bedlam/deploy/exhaust"
 	"github.com/bedlamlab/bedlam/deploy/impair"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
@@ -64,6 +66,8 @@ func run(ctx context.Context, args []string) error {
 		return exhaust.Beside(ctx, args[1], args[2], args[3])
 	case slices.Equal(args, []string{"impair"}):
 		return impair.Main(ctx, os.Stdin, os.Stdout)
+	case slices.Equal(args, []string{"disk"}):
+		return disk.Main(ctx, os.Stdin, os.Stdout)
 	case len(args) != 1:
 		return errors.New("usage: echo relay | echo store [--prepare] | echo exhaust DIR BYTES [PID] | echo impair | echo SERVICE")
 	}
