@@ -37,14 +37,14 @@ func init() {
 		}})
 }
 
-// supported refuses servers that have a process for each connection.
-func (f *fileDescriptors) supported(s deploy.System) error {
+// fits refuses servers that have a process for each connection.
+func (f *fileDescriptors) fits(t topology.System) error {
 	for _, in := range f.victims {
-		if protocolAt(s.Topology(), in) == topology.Postgres {
+		if protocolAt(t, in) == topology.Postgres {
 			return kernel.Lacks(in+" hands each connection to a process of its own, so that its descriptors do not run out", "a victim that is no PostgreSQL")
 		}
 	}
-	return f.impaired.supported(s)
+	return nil
 }
 
 // Probe takes the descriptors that every victim has left, by connections of its

@@ -59,8 +59,8 @@ func (q *routed) harm(r chaos.Resolved, args map[string]any) error {
 	return err
 }
 
-// Suits says why the fault is not for an edge of that protocol.
-func (q *routed) Suits(p topology.Protocol) error {
+// suits says why the fault is not for an edge of that protocol.
+func (q *routed) suits(p topology.Protocol) error {
 	if p == topology.Postgres {
 		return fmt.Errorf("an edge of %s has no requests that could be told apart (http and grpc have)", p)
 	}
