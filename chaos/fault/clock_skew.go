@@ -26,7 +26,7 @@ type clockSkew struct {
 }
 
 func init() {
-	register(Kind{Name: kernel.ClockSkew, On: onInstances, Needs: impairs,
+	register(Kind{Name: kernel.ClockSkew, On: onInstances, Needs: impairsAlone,
 		Doc:    "Sets the wall clock of an instance alone ahead or back; the clock by which it measures and waits goes on as it is.",
 		Params: "skew: 5s to 87600h, or as much below 0",
 		build: func(r chaos.Resolved) (chaos.Fault, error) {

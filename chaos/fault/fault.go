@@ -124,10 +124,7 @@ func Fit(r chaos.Resolved, t topology.System) error {
 	if err != nil {
 		return err
 	}
-	if err := fits(f, r, t); err != nil {
-		return fmt.Errorf("%s: %w", r.Action, err)
-	}
-	return nil
+	return fits(f, r, t)
 }
 
 // A suited fault is not for edges of every protocol.
@@ -166,6 +163,9 @@ var kinds = map[string]Kind{}
 func register(k Kind) {
 	if _, twice := kinds[k.Name]; twice {
 		panic("fault: " + k.Name + " is registered twice")
+	}
+	if k.On == onEdges {
+		k.Params = strings.TrimPrefix(k.Params+"; "+toxicityParam, "; ")
 	}
 	kinds[k.Name] = k
 }

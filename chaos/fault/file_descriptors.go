@@ -20,7 +20,7 @@ type fileDescriptors struct {
 }
 
 func init() {
-	register(Kind{Name: kernel.FileDescriptors, On: onInstances, Needs: impairs,
+	register(Kind{Name: kernel.FileDescriptors, On: onInstances, Needs: impairsAlone,
 		Doc:    "Leaves an instance that many file descriptors beside those that it has open: then it can take no connection and make none, and those that it has go on.",
 		Params: "spare: 0 to 1000 (default 0)",
 		build: func(r chaos.Resolved) (chaos.Fault, error) {

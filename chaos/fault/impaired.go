@@ -27,8 +27,12 @@ func impair(r chaos.Resolved, kind string, args any) (impaired, error) {
 		impairment: deploy.Impairment{ID: r.ID, Instances: r.Instances, Kind: kind, Args: b, Seed: r.Seed}}, err
 }
 
-// impairs is what every such harm asks an engine for.
-var impairs = needs[deploy.Impairer]().apart().and(needs[deploy.Inspector]())
+// impairs is what such a harm asks an engine for. One that is done to a process
+// alone, and leaves what others share, needs no isolation: impairsAlone.
+var (
+	impairsAlone = needs[deploy.Impairer]().and(needs[deploy.Inspector]())
+	impairs      = impairsAlone.apart()
+)
 
 // askTime bounds the question whether an engine can do a harm: it may try it
 // out, where nobody is.

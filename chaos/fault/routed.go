@@ -54,9 +54,7 @@ func (q *routed) harm(r chaos.Resolved, args map[string]any) error {
 	for name, v := range args {
 		all[name] = v
 	}
-	var err error
-	q.links, err = shape(r, r.Action, all)
-	return err
+	return q.shape(r, r.Action, all)
 }
 
 // suits says why the fault is not for an edge of that protocol.
@@ -164,9 +162,9 @@ func (q *routed) ask(ctx context.Context, s deploy.System, caller string, link t
 func (q *routed) enough(n int) bool {
 	chance := 1.0
 	for range n {
-		chance *= 1 - q.Percent/100
+		chance *= 1 - q.toxicity()*q.Percent/100
 	}
-	return chance < 0.001
+	return chance < missed
 }
 
 // probe asks over every link until it sees a request harmed, as often as the

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ func fitsEdge(action, args string, p topology.Protocol) error {
 func TestNoRequestsOfSQL(t *testing.T) {
 	s := newFake()
 	for _, k := range routes(t) {
-		if err := fitsEdge(k.Name, samples[k.Name], topology.Postgres); err == nil || !strings.HasPrefix(err.Error(), k.Name+": an edge of postgres has no requests") {
+		if err := fitsEdge(k.Name, samples[k.Name], topology.Postgres); err == nil || !strings.HasPrefix(err.Error(), "an edge of postgres has no requests") {
 			t.Errorf("%s: got %v", k.Name, err)
 		}
 		for _, p := range []topology.Protocol{topology.HTTP, topology.GRPC} {
@@ -125,7 +126,7 @@ func TestMetByRequests(t *testing.T) {
 		{"drop_response", `{` + route + `,"instead":"UNAVAILABLE"}`, span(id, "back.v1.Back/Do", "UNAVAILABLE", 0), span(id, "back.v1.Back/Do", "INTERNAL", 0)},
 		{"duplicate_request", `{` + route + `}`, span(id, "back.v1.Back/Do", "OK", 0), span(id, "back.v1.Back/Else", "OK", 0)},
 	} {
-		f := fitsEdge(t, c.action, c.args, "").(chaos.Accountant)
+		f := onEdge(t, c.action, c.args, "").(chaos.Accountant)
 		if !f.Met(c.yes) || f.Met(c.no) {
 			t.Errorf("%s %s: inferred: %t and %t", c.action, c.args, f.Met(c.yes), f.Met(c.no))
 		}
@@ -133,7 +134,7 @@ func TestMetByRequests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again := fitsEdge(t, c.action, c.args, "").(chaos.Accountant) // as the judge builds it
+		again := onEdge(t, c.action, c.args, "").(chaos.Accountant) // as the judge builds it
 		if err := again.Recall(account); err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +146,7 @@ func TestMetByRequests(t *testing.T) {
 			t.Errorf("%s %s: told: %t, %t, and of another trace %t", c.action, c.args, again.Met(c.yes), again.Met(ok), again.Met(stranger))
 		}
 	}
-	f := fitsEdge(t, "abort", "", "").(chaos.Accountant)
+	f := onEdge(t, "abort", "", "").(chaos.Accountant)
 	if _, err := f.Account(t.Context(), teller{fake: newFake(), err: errBroken}); !errors.Is(err, errBroken) {
 		t.Errorf("got %v", err)
 	}

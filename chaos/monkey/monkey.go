@@ -41,7 +41,7 @@ type Config struct {
 	Hand   Hand
 	// Check says what is wrong with a fault that is asked for, before anybody
 	// is chosen, and Supported then that it is not for these, or with
-	// [errors.ErrUnsupported] that it cannot be done to them.
+	// [errors.ErrUnsupported] that it cannot be done to them; Supported may be nil.
 	Check     func(chaos.Spec) error
 	Supported func(chaos.Resolved) error
 	// Record is told of every fault before it is injected; one that cannot be
@@ -102,6 +102,9 @@ func New(c Config) *Monkey {
 	}
 	if c.Record == nil {
 		c.Record = func(chaos.Resolved) error { return nil }
+	}
+	if c.Supported == nil {
+		c.Supported = func(chaos.Resolved) error { return nil }
 	}
 	m := &Monkey{Config: c, roster: newRoster(c.Topology)}
 	m.harm, m.stop = context.WithCancelCause(context.Background())
