@@ -240,7 +240,7 @@ func (r *monkeyRun) serve(s *session) (close func(), err error) {
 		if urls.Control = r.control.Addr().String(); r.control.Addr().Network() == "unix" {
 			urls.Control = r.Control
 		}
-		server := monkey.Control(r.m, r.control, urls.Token)
+		server := monkey.Control(r.m, urls.Token)
 		servers = append(servers, server)
 		go server.Serve(r.control) // ends with Close
 	}
