@@ -23,18 +23,10 @@ func init() {
 	register(Kind{Name: kernel.FileDescriptors, On: onInstances, Needs: impairsAlone,
 		Doc:    "Leaves an instance that many file descriptors beside those that it has open: then it can take no connection and make none, and those that it has go on.",
 		Params: "spare: 0 to 1000 (default 0)",
-		build: func(r chaos.Resolved) (chaos.Fault, error) {
+		build: byKernel(kernel.FileDescriptors, "", func() (chaos.Fault, *impaired, validator) {
 			f := &fileDescriptors{}
-			if err := decode(r.Args, f); err != nil {
-				return nil, err
-			}
-			if err := f.Validate(); err != nil {
-				return nil, err
-			}
-			var err error
-			f.impaired, err = impair(r, kernel.FileDescriptors, f.Descriptors)
-			return f, err
-		}})
+			return f, &f.impaired, &f.Descriptors
+		})})
 }
 
 // fits refuses servers that have a process for each connection.
