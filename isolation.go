@@ -15,9 +15,10 @@ import (
 var isolations = []string{process.Auto, process.None, process.Full}
 
 // isolated returns o with the isolation that its instances get, which is none
-// of an engine's but of process. Auto is none unless a fault needs more: two
-// more stacks on each call's way cost an eighth of the processor's time.
-func (o Options) isolated(es ...chaos.Experiment) (Options, error) {
+// of an engine's but of process. Auto is none unless one of the faults, named by
+// their actions, needs more: two more stacks on each call's way cost an eighth of
+// the processor's time.
+func (o Options) isolated(actions ...string) (Options, error) {
 	if o.Engine != "process" {
 		if o.Isolation != "" {
 			return o, usage("engine %s isolates its instances by itself: --isolation is for process", o.Engine)
@@ -30,19 +31,25 @@ func (o Options) isolated(es ...chaos.Experiment) (Options, error) {
 	if o.Isolation == "" || o.Isolation == process.Auto {
 		o.auto, o.Isolation = true, process.None
 	}
-	needed := func(by func(action string) bool) bool {
-		needs := func(s chaos.Step) bool { return by(s.Action) }
-		return slices.ContainsFunc(es, func(e chaos.Experiment) bool { return slices.ContainsFunc(e.Method, needs) })
-	}
-	if o.auto && needed(fault.Isolates) {
+	if o.auto && slices.ContainsFunc(actions, fault.Isolates) {
 		o.Isolation = process.Auto
 	}
-	o.disks = o.Isolation == process.Full && !o.auto || o.auto && needed(fault.Disks)
+	o.disks = o.Isolation == process.Full && !o.auto || o.auto && slices.ContainsFunc(actions, fault.Disks)
 	var err error
 	if o.Isolation, err = process.New(process.Options{Isolation: o.Isolation}).Isolation(); err != nil {
 		err = usage("%w", err)
 	}
 	return o, err
+}
+
+// actionsOf are the faults of experiments.
+func actionsOf(es []chaos.Experiment) (actions []string) {
+	for _, e := range es {
+		for _, s := range e.Method {
+			actions = append(actions, s.Action)
+		}
+	}
+	return actions
 }
 
 func isolationFact() Fact {

@@ -13,9 +13,10 @@ func TestIsolated(t *testing.T) {
 	if cell.Try() == nil {
 		can = "full"
 	}
-	plain := chaos.Experiment{Method: []chaos.Step{{Spec: chaos.Spec{Action: "kill"}}}}
-	packets := chaos.Experiment{Method: []chaos.Step{{Spec: chaos.Spec{Action: "kill"}}, {Spec: chaos.Spec{Action: "packet_loss"}}}}
-	memory := chaos.Experiment{Method: []chaos.Step{{Spec: chaos.Spec{Action: "oom"}}}}
+	step := func(action string) chaos.Step { return chaos.Step{Spec: chaos.Spec{Action: action}} }
+	plain := chaos.Experiment{Method: []chaos.Step{step("kill"), step("clock_skew"), step("file_descriptors")}}
+	packets := chaos.Experiment{Method: []chaos.Step{step("kill"), step("packet_loss")}}
+	memory := chaos.Experiment{Method: []chaos.Step{step("oom")}}
 	for _, c := range []struct {
 		engine, asked string
 		experiments   []chaos.Experiment
@@ -30,7 +31,7 @@ func TestIsolated(t *testing.T) {
 	} {
 		o, err := Options{Engine: c.engine, Isolation: c.asked}.isolated()
 		if err == nil {
-			o, err = o.isolated(c.experiments...) // when they are known
+			o, err = o.isolated(actionsOf(c.experiments)...) // when they are known
 		}
 		if err != nil || o.Isolation != c.want {
 			t.Errorf("%s, %q: got %q, %v; want %q", c.engine, c.asked, o.Isolation, err, c.want)

@@ -62,7 +62,7 @@ func Monkey(ctx context.Context, o MonkeyOptions) (MonkeyOutcome, error) {
 		return MonkeyOutcome{}, usage("a monkey for %s: want a time, or 0 for ever", o.For)
 	}
 	o.Habits.Seed, o.Habits.Start = base.Seed, time.Now()
-	d, err := o.deeds(base)
+	d, base, err := o.deeds(base)
 	if err != nil {
 		return MonkeyOutcome{}, err
 	}

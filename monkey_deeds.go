@@ -12,6 +12,7 @@ import (
 	"github.com/bedlamlab/bedlam/chaos/fault"
 	"github.com/bedlamlab/bedlam/chaos/monkey"
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/process"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -23,46 +24,67 @@ type deeds struct {
 	// named are faults that somebody has named: what cannot be done is no
 	// reason to do something else.
 	named   map[string]bool
-	leftOut []string                 // faults that this engine cannot do, each with the reason
-	faults  iter.Seq[chaos.Resolved] // as far as it is known now
+	leftOut []string // faults that are not done here, with the reason
+
+	// What follows is so as far as it is known now, see [deeds.on].
+	faults  iter.Seq[chaos.Resolved]
+	origin  monkey.Origin
+	targets []chaos.Resolved // all that may be done, without their times
 }
 
-// deeds reads what is to be done; nothing is started yet.
-func (o MonkeyOptions) deeds(base Options) (deeds, error) {
+// deeds reads what is to be done; nothing is started yet. The options come back
+// with the isolation that the faults need.
+func (o MonkeyOptions) deeds(base Options) (deeds, Options, error) {
 	d := deeds{named: map[string]bool{}}
 	var err error
 	if o.Replay != "" {
 		if o.Catalogue != "" || len(o.Weights) > 0 {
-			return d, usage("a replay does what was recorded: it takes no catalogue and no weights")
+			return d, base, usage("a replay does what was recorded: it takes no catalogue and no weights")
 		}
 		d.replay, err = readReplay(o.Replay)
 	} else {
 		d.choices, err = o.choices(d.named)
 	}
 	if err != nil {
-		return d, err
+		return d, base, err
+	}
+	if base, err = base.isolated(d.actions()...); err != nil {
+		return d, base, err
 	}
 	e, err := base.engine()
 	if err != nil {
-		return d, err
+		return d, base, err
 	}
 	if m, ok := e.(deploy.Modeler); ok {
 		model := m.Model()
 		if d, err = d.without(func(k fault.Kind) error {
-			if k.Needs.Within(model) {
-				return nil
+			switch {
+			case !k.Needs.Within(model):
+				return fmt.Errorf("engine %s has not got all that is needed (%s)%s: %w", e.Name(), k.Needs, instead(k.Name, e.Name()), errors.ErrUnsupported)
+			case base.Isolation == process.None && fault.Isolates(k.Name):
+				return fmt.Errorf("it needs isolated instances: --isolation %s, as root on Linux: %w", process.Full, errors.ErrUnsupported)
 			}
-			return fmt.Errorf("engine %s has not got all that it needs (%s)%s: %w", e.Name(), k.Needs, instead(k.Name, e.Name()), errors.ErrUnsupported)
+			return nil
 		}); err != nil {
-			return d, err
+			return d, base, err
 		}
 	}
-	config, err := d.config(o.Habits, base.topology())
-	if err != nil {
-		return d, usage("%w", err)
+	d, err = d.on(base.topology(), o.Habits)
+	return d, base, err
+}
+
+// actions are the faults that may be done.
+func (d deeds) actions() []string {
+	var all []string
+	for _, c := range d.choices {
+		if c.Weight > 0 {
+			all = append(all, c.Fault)
+		}
 	}
-	d.faults, d.choices = config.Faults, config.Choices
-	return d, nil
+	for _, r := range d.replay {
+		all = append(all, r.Action)
+	}
+	return all
 }
 
 // choices reads the catalogue and weighs it.
@@ -152,58 +174,104 @@ func instead(name, engine string) string {
 	return ""
 }
 
+// able leaves out what a system that runs cannot do, of which its engine could
+// say nothing: what its machine or its kernel has not got.
+func (d deeds) able(s deploy.System) (deeds, error) {
+	return d.without(func(k fault.Kind) error {
+		at := slices.IndexFunc(d.targets, func(r chaos.Resolved) bool { return r.Action == k.Name })
+		if at < 0 {
+			return k.Needs.Of(s)
+		}
+		return fault.Supported(d.targets[at], s)
+	})
+}
+
 // without leaves out the faults that lack says cannot be. What somebody has
 // named is refused, before anything is harmed; so is a recording.
 func (d deeds) without(lack func(fault.Kind) error) (deeds, error) {
 	lacks := map[string]error{}
 	for _, k := range fault.Kinds() {
-		if err := lack(k); err != nil {
-			lacks[k.Name] = fmt.Errorf("%s: %w", k.Name, err)
+		if slices.Contains(d.actions(), k.Name) {
+			lacks[k.Name] = lack(k)
 		}
 	}
 	for _, r := range d.replay {
 		if err := lacks[r.Action]; err != nil {
-			return d, fmt.Errorf("the recording cannot be replayed: %w", err)
+			return d, fmt.Errorf("the recording cannot be replayed: %s: %w", r.Action, err)
 		}
 	}
 	var able []monkey.Choice
+	gone := map[string][]string{} // names, by the reason
+	var reasons []string
 	for _, c := range d.choices {
 		err := lacks[c.Fault]
 		switch {
 		case err == nil:
 			able = append(able, c)
 		case d.named[c.Fault] && c.Weight > 0:
-			return d, err
-		case !slices.Contains(d.leftOut, err.Error()):
-			d.leftOut = append(slices.Clip(d.leftOut), err.Error())
+			return d, fmt.Errorf("%s: %w", c.Fault, err)
+		default:
+			if why := err.Error(); gone[why] == nil {
+				reasons = append(reasons, why)
+			}
+			if all := gone[err.Error()]; !slices.Contains(all, c.Fault) {
+				gone[err.Error()] = append(all, c.Fault)
+			}
 		}
+	}
+	d.leftOut = slices.Clip(d.leftOut)
+	for _, why := range reasons {
+		d.leftOut = append(d.leftOut, strings.Join(gone[why], ", ")+": "+why)
 	}
 	d.choices = able
 	return d, nil
 }
 
-// config is the monkey's, as far as what it does goes.
-func (d deeds) config(habits monkey.Options, t topology.System) (monkey.Config, error) {
-	c := monkey.Config{Topology: t, Caps: habits.Caps, Seed: habits.Seed, Start: habits.Start}
+// on lays out what is to be done to a topology. What somebody has named, and
+// what was recorded, is refused if there is nobody to do it to.
+func (d deeds) on(t topology.System, habits monkey.Options) (deeds, error) {
 	if d.replay != nil {
 		// What cannot be done to this system is refused now, not at its time.
 		for _, r := range d.replay {
 			if err := fits(r, t); err != nil {
-				return c, err
+				return d, usage("%w", err)
 			}
 		}
-		c.Faults, c.Origin = slices.Values(d.replay), monkey.Replayed
-		return c, nil
+		d.faults, d.origin, d.targets = slices.Values(d.replay), monkey.Replayed, d.replay
+		return d, nil
 	}
-	p, err := monkey.NewPlan(habits, d.choices, t)
+	choices := slices.Clone(d.choices)
+	for i := range choices {
+		choices[i].Refuses = func(r chaos.Resolved) error { return fault.Fit(r, t) }
+	}
+	p, err := monkey.NewPlan(habits, choices, t)
 	if err != nil {
-		return c, err
+		return d, usage("%w", err)
 	}
-	c.Faults, c.Origin, c.Choices = p.All(), monkey.Scheduled, p.Choices()
-	return c, nil
+	var idle []string
+	for _, c := range p.Idle() {
+		if slices.ContainsFunc(p.Choices(), func(o monkey.Choice) bool { return o.Fault == c.Fault }) || slices.Contains(idle, c.Fault) {
+			continue
+		}
+		if d.named[c.Fault] {
+			return d, usage("%s: nobody is left whom it may harm: %s", c.Fault, nobody(habits))
+		}
+		idle = append(idle, c.Fault)
+	}
+	if len(idle) > 0 {
+		d.leftOut = append(slices.Clip(d.leftOut), fmt.Sprintf("%s: nobody is left to harm: %s", strings.Join(idle, ", "), nobody(habits)))
+	}
+	d.faults, d.origin, d.choices, d.targets = p.All(), monkey.Scheduled, p.Choices(), p.Targets()
+	return d, nil
 }
 
-// fits says which victim or link of a recorded fault a topology has not got.
+// nobody says why there may be nobody left.
+func nobody(habits monkey.Options) string {
+	return fmt.Sprintf("all are excluded, or more than %d %% of their service (--share)", habits.Share)
+}
+
+// fits says which victim or link of a recorded fault a topology has not got, or
+// why the fault is not for it.
 func fits(r chaos.Resolved, t topology.System) error {
 	for _, name := range r.Instances {
 		if !slices.ContainsFunc(t.Instances(), func(in topology.Instance) bool { return in.Name == name }) {
@@ -214,6 +282,9 @@ func fits(r chaos.Resolved, t topology.System) error {
 		if !slices.Contains(t.Links(), l) {
 			return fmt.Errorf("%s: %s has no link %s", r.ID, t.Name, l)
 		}
+	}
+	if err := fault.Fit(r, t); err != nil {
+		return fmt.Errorf("%s (%s): %w", r.ID, r.Action, err)
 	}
 	return nil
 }

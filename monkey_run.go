@@ -100,7 +100,10 @@ func (r *monkeyRun) record(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, journal.Close()) }()
-	s, err := open(ctx, r.base, r.plan.Run, r.folder, r.plan.Topology)
+	// Requests may be harmed on any of these links: they are read from the first
+	// byte, so that no connection has to be broken for it.
+	aware := fault.Aware(chaos.Schedule{Experiments: []chaos.ScheduledExperiment{{Faults: r.deeds.targets}}})
+	s, err := open(ctx, r.base, r.plan.Run, r.folder, r.plan.Topology, aware...)
 	if err != nil {
 		return err
 	}
@@ -118,8 +121,7 @@ func (r *monkeyRun) loose(ctx context.Context, s *session, journal *runner.Journ
 			return err
 		}
 	}
-	// What the engine could not say of itself, its system does.
-	if r.deeds, err = r.deeds.without(func(k fault.Kind) error { return k.Needs.Of(s.system) }); err != nil {
+	if r.deeds, err = r.deeds.able(s.system); err != nil {
 		return errors.Join(err, journal.Write(chaos.Entry{Kind: chaos.Unsupported, Detail: err.Error()}))
 	}
 	start := time.Now()
@@ -158,10 +160,11 @@ func (r *monkeyRun) loose(ctx context.Context, s *session, journal *runner.Journ
 // play is the monkey's own part; when it returns nothing is on.
 func (r *monkeyRun) play(ctx context.Context, s *session, journal *runner.Journal, g *loadgen.Generator, start time.Time) (err error) {
 	r.Habits.Start = start
-	config, err := r.deeds.config(r.Habits, r.plan.Topology)
-	if err != nil {
+	if r.deeds, err = r.deeds.on(r.plan.Topology, r.Habits); err != nil {
 		return err
 	}
+	config := monkey.Config{Topology: r.plan.Topology, Caps: r.Habits.Caps, Seed: r.Habits.Seed, Start: start,
+		Faults: r.deeds.faults, Origin: r.deeds.origin, Choices: r.deeds.choices, Check: fault.Check}
 	recording, err := monkey.CreateRecording(filepath.Join(r.folder, recordingFile),
 		monkey.Header{System: r.plan.Topology.Name, Engine: r.base.Engine, Origin: config.Origin, Options: r.Habits})
 	if err != nil {
@@ -175,18 +178,11 @@ func (r *monkeyRun) play(ctx context.Context, s *session, journal *runner.Journa
 	defer func() { err = errors.Join(err, diary.close(ctx)) }()
 	config.Hand = hand{&runner.Life{System: s.system, Journal: journal, Build: fault.Build, Supported: fault.Supported}}
 	config.Record, config.Lease = recording.Write, s.leased
-	config.Check = func(spec chaos.Spec) error {
-		if err := fault.Check(spec); err != nil {
+	config.Supported = func(f chaos.Resolved) error {
+		if err := fault.Fit(f, r.plan.Topology); err != nil {
 			return err
 		}
-		for _, k := range fault.Kinds() { // of which it is one: who its victims are is not known yet
-			if k.Name == spec.Action {
-				if err := k.Needs.Of(s.system); err != nil {
-					return fmt.Errorf("%s: %w", k.Name, err)
-				}
-			}
-		}
-		return nil
+		return fault.Supported(f, s.system)
 	}
 	config.Observe = func(e monkey.Event) {
 		diary.write(e)
@@ -244,7 +240,7 @@ func (r *monkeyRun) serve(s *session) (close func(), err error) {
 		if urls.Control = r.control.Addr().String(); r.control.Addr().Network() == "unix" {
 			urls.Control = r.Control
 		}
-		server := monkey.Control(r.m, r.control, urls.Token)
+		server := monkey.Control(r.m, urls.Token)
 		servers = append(servers, server)
 		go server.Serve(r.control) // ends with Close
 	}

@@ -64,7 +64,7 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if o, err = o.isolated(es...); err != nil {
+	if o, err = o.isolated(actionsOf(es)...); err != nil {
 		return Outcome{}, err
 	}
 	if err := o.able(ctx); err != nil {

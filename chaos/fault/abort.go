@@ -32,9 +32,9 @@ func newAbort(r chaos.Resolved) (chaos.Fault, error) {
 	return f, f.harm(r, map[string]any{"status": f.Status})
 }
 
-// Suits implements [Suited].
-func (f *abort) Suits(p topology.Protocol) error {
-	if err := f.routed.Suits(p); err != nil {
+// suits implements [suited].
+func (f *abort) suits(p topology.Protocol) error {
+	if err := f.routed.suits(p); err != nil {
 		return err
 	}
 	return suitsStatus(f.Status, p)

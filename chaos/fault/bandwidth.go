@@ -38,9 +38,7 @@ func newBandwidth(r chaos.Resolved) (chaos.Fault, error) {
 	if f.Bandwidth.Rate == 0 {
 		return nil, errors.New("bandwidth.rate is missing: a limit such as 64KB/s or 1mbit")
 	}
-	var err error
-	f.links, err = shape(r, "bandwidth", f.Bandwidth)
-	return f, err
+	return f, f.shape(r, "bandwidth", f.Bandwidth)
 }
 
 // kept is the least share of the time by which the limit must show: a relay

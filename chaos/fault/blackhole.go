@@ -17,11 +17,11 @@ func init() {
 			"when it is lifted, connections that met it are reset.",
 		Params: "direction: to|from|both; from: the callee hears and its answers are lost",
 		build: func(r chaos.Resolved) (chaos.Fault, error) {
-			if err := decode(r.Args, &struct{}{}); err != nil {
+			f := &blackhole{}
+			if err := decode(r.Args, f); err != nil {
 				return nil, err
 			}
-			l, err := shape(r, "blackhole", nil)
-			return &blackhole{l}, err
+			return f, f.shape(r, "blackhole", nil)
 		}})
 }
 

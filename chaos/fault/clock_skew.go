@@ -26,21 +26,13 @@ type clockSkew struct {
 }
 
 func init() {
-	register(Kind{Name: kernel.ClockSkew, On: onInstances, Needs: impairs,
+	register(Kind{Name: kernel.ClockSkew, On: onInstances, Needs: impairsAlone,
 		Doc:    "Sets the wall clock of an instance alone ahead or back; the clock by which it measures and waits goes on as it is.",
 		Params: "skew: 5s to 87600h, or as much below 0",
-		build: func(r chaos.Resolved) (chaos.Fault, error) {
+		build: byKernel(kernel.ClockSkew, "", func() (chaos.Fault, *impaired, validator) {
 			f := &clockSkew{}
-			if err := decode(r.Args, f); err != nil {
-				return nil, err
-			}
-			if err := f.Validate(); err != nil {
-				return nil, err
-			}
-			var err error
-			f.impaired, err = impair(r, kernel.ClockSkew, f.Skew)
-			return f, err
-		}})
+			return f, &f.impaired, &f.Skew
+		})})
 }
 
 // Probe asks every victim for its time and wants it to be off by the skew,

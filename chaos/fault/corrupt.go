@@ -38,9 +38,7 @@ func newCorrupt(r chaos.Resolved) (chaos.Fault, error) {
 	if !(f.Percent >= leastPercent && f.Percent <= 100) {
 		return nil, fmt.Errorf("percent must be from %d to 100", leastPercent)
 	}
-	var err error
-	f.links, err = shape(r, "corrupt", map[string]float64{"percent": f.Percent})
-	return f, err
+	return f, f.shape(r, "corrupt", map[string]float64{"percent": f.Percent})
 }
 
 // Probe says things over every link whose answers are known, from having said
@@ -91,15 +89,14 @@ func (f *corrupt) Probe(ctx context.Context, s deploy.System, injected bool) (st
 // but certainty none is.
 func (f *corrupt) wrong(ctx context.Context, p party, right *known) (string, error) {
 	const (
-		missed = 0.001 // how likely it may be that nothing was seen
 		// seen is how many of the flipped bits show, at the least: those of a
 		// host's name, of an unused flag or of a letter's case do not.
 		seen = 0.5
-		most = 200 // tries; at 1 % it takes some forty that come to their end
+		most = 200 // tries if all connections are harmed; at 1 % it takes some forty that come to their end
 	)
 	chance, broken := 1.0, -1
 	var last error
-	for range most {
+	for range int(most / f.toxicity()) {
 		wrong, moved, err := right.compare(ctx, p)
 		switch {
 		case wrong != "":
@@ -111,7 +108,7 @@ func (f *corrupt) wrong(ctx context.Context, p party, right *known) (string, err
 			if f.rule.Direction == deploy.Both {
 				n = moved.to + moved.from
 			}
-			if chance *= math.Pow(1-seen*f.Percent/100, float64(n)/1024); chance < missed {
+			if chance *= 1 - f.toxicity()*(1-math.Pow(1-seen*f.Percent/100, float64(n)/1024)); chance < missed {
 				return "", nil
 			}
 		case closed(err) && moved.from > 0:

@@ -21,18 +21,10 @@ func init() {
 	register(Kind{Name: kernel.CPUHog, On: onInstances, Needs: impairs,
 		Doc:    "Puts busy threads beside an instance, which take of its share of the processors what they get; what it does not have for itself alone is taken from others too.",
 		Params: "workers: 1 to 64 threads",
-		build: func(r chaos.Resolved) (chaos.Fault, error) {
+		build: byKernel(kernel.CPUHog, "", func() (chaos.Fault, *impaired, validator) {
 			f := &cpuHog{}
-			if err := decode(r.Args, f); err != nil {
-				return nil, err
-			}
-			if err := f.Validate(); err != nil {
-				return nil, err
-			}
-			var err error
-			f.impaired, err = impair(r, kernel.CPUHog, f.Hog)
-			return f, err
-		}})
+			return f, &f.impaired, &f.Hog
+		})})
 }
 
 // hogTime is how long hogs are watched: on a machine that is much too busy they

@@ -22,18 +22,10 @@ func init() {
 	register(Kind{Name: kernel.CPUQuota, On: onInstances, Needs: impairs,
 		Doc:    "Leaves an instance that many processors' time: of each 100 ms it works its share, and stands still for the rest.",
 		Params: "cpus: 0.01 to 0.5",
-		build: func(r chaos.Resolved) (chaos.Fault, error) {
+		build: byKernel(kernel.CPUQuota, "", func() (chaos.Fault, *impaired, validator) {
 			f := &cpuQuota{}
-			if err := decode(r.Args, f); err != nil {
-				return nil, err
-			}
-			if err := f.Validate(); err != nil {
-				return nil, err
-			}
-			var err error
-			f.impaired, err = impair(r, kernel.CPUQuota, f.Quota)
-			return f, err
-		}})
+			return f, &f.impaired, &f.Quota
+		})})
 }
 
 const (

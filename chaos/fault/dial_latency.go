@@ -50,9 +50,7 @@ func newDialLatency(r chaos.Resolved) (chaos.Fault, error) {
 	case r.Direction != "" && r.Direction != deploy.Both:
 		return nil, errors.New("a set-up has no direction: it takes both")
 	}
-	var err error
-	f.links, err = shape(r, "dial_latency", f.Delay)
-	return f, err
+	return f, f.shape(r, "dial_latency", f.Delay)
 }
 
 // Probe wants the first answer on a new connection over every link to take at
@@ -63,7 +61,7 @@ func newDialLatency(r chaos.Resolved) (chaos.Fault, error) {
 func (f *dialLatency) Probe(ctx context.Context, s deploy.System, injected bool) (string, error) {
 	floor := f.Delay.floor()
 	if !injected {
-		err := f.each(func(link topology.Link) error {
+		err := f.often(false, func(link topology.Link) error {
 			// To be late is enough to fail: nobody waits for ten minutes here.
 			took, err := f.ping(ctx, s, link, min(floor, 2*time.Second))
 			if err == nil && took >= floor {
@@ -75,7 +73,7 @@ func (f *dialLatency) Probe(ctx context.Context, s deploy.System, injected bool)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*(f.Delay.Latency+f.Delay.Jitter).D()+time.Second)
 	defer cancel()
-	err := f.each(func(link topology.Link) error {
+	err := f.often(true, func(link topology.Link) error {
 		first, second, err := f.two(ctx, s, link.From, link)
 		switch {
 		case err != nil:

@@ -41,7 +41,7 @@ func (l links) drag(ctx context.Context, s deploy.System, injected bool, n int, 
 	defer cancel()
 	var mu sync.Mutex
 	var all []dragged
-	err := l.each(func(link topology.Link) error {
+	err := l.often(injected, func(link topology.Link) error {
 		moved, took, err := l.move(ctx, s, link.From, link, n)
 		if err != nil {
 			return err

@@ -35,9 +35,9 @@ func newDropResponse(r chaos.Resolved) (chaos.Fault, error) {
 	return f, f.harm(r, map[string]any{"instead": f.Instead})
 }
 
-// Suits implements [Suited].
-func (f *dropResponse) Suits(p topology.Protocol) error {
-	if err := f.routed.Suits(p); err != nil {
+// suits implements [suited].
+func (f *dropResponse) suits(p topology.Protocol) error {
+	if err := f.routed.suits(p); err != nil {
 		return err
 	}
 	return suitsStatus(f.Instead.Status, p)

@@ -16,24 +16,33 @@ import (
 )
 
 // links are the links that a fault harms, by one rule of the relay.
-type links struct{ rule deploy.Rule }
+type links struct {
+	Toxicity *float64 `json:"toxicity"` // share of the connections that meet the rule; nil: all
+	rule     deploy.Rule
+}
 
 // shape makes the rule of a resolved harm. Both directions are harmed unless
 // the experiment names one.
-func shape(r chaos.Resolved, kind string, args any) (links, error) {
-	l := links{deploy.Rule{ID: r.ID, Links: r.Links, Direction: r.Direction, Kind: kind, TTL: RuleTTL, Seed: r.Seed}}
+func (l *links) shape(r chaos.Resolved, kind string, args any) error {
+	l.rule = deploy.Rule{ID: r.ID, Links: r.Links, Direction: r.Direction, Kind: kind, TTL: RuleTTL, Seed: r.Seed}
 	switch l.rule.Direction {
 	case "":
 		l.rule.Direction = deploy.Both
 	case deploy.To, deploy.From, deploy.Both:
 	default:
-		return l, fmt.Errorf("unknown direction %q (want to, from or both)", r.Direction)
+		return fmt.Errorf("unknown direction %q (want to, from or both)", r.Direction)
+	}
+	if t := l.Toxicity; t != nil {
+		if !(*t >= leastToxicity && *t <= 1) {
+			return fmt.Errorf("toxicity must be from %g to 1: the share of the connections that are harmed", leastToxicity)
+		}
+		l.rule.Toxicity = *t
 	}
 	var err error
 	if args != nil {
 		l.rule.Args, err = json.Marshal(args)
 	}
-	return l, err
+	return err
 }
 
 // Inject programs the relay.
@@ -74,15 +83,16 @@ func (l links) pingFrom(ctx context.Context, s deploy.System, caller string, lin
 // answers wants an answer over every link; it is how an edge looks when
 // nothing is wrong with it.
 func (l links) answers(ctx context.Context, s deploy.System) (string, error) {
+	var mu sync.Mutex
 	var slowest time.Duration
-	for _, link := range l.rule.Links {
+	err := l.often(false, func(link topology.Link) error {
 		took, err := l.ping(ctx, s, link, 2*time.Second)
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", link, err)
-		}
+		mu.Lock()
+		defer mu.Unlock()
 		slowest = max(slowest, took)
-	}
-	return fmt.Sprintf("%s, the slowest after %s", count(len(l.rule.Links), "link answers", "links answer"), round(slowest)), nil
+		return err
+	})
+	return fmt.Sprintf("%s, the slowest after %s", count(len(l.rule.Links), "link answers", "links answer"), round(slowest)), err
 }
 
 // each calls do for every link at once: what a probe waits for on one, it need
@@ -108,7 +118,7 @@ func (l links) silence(ctx context.Context, s deploy.System, kind func(error) bo
 	// of silence is no accident even on a busy machine, and short beside the
 	// fault phase.
 	const patience = 500 * time.Millisecond
-	err := l.each(func(link topology.Link) error {
+	err := l.often(true, func(link topology.Link) error {
 		took, err := l.ping(ctx, s, link, patience)
 		switch {
 		case err == nil:

@@ -115,37 +115,52 @@ func Supported(r chaos.Resolved, s deploy.System) error {
 		return fmt.Errorf("%s: %w", r.Action, err)
 	}
 	f, err := k.build(r)
+	if err == nil {
+		err = fits(f, r, s.Topology())
+	}
+	if f, ok := f.(interface{ supported(deploy.System) error }); ok && err == nil { // the power is there, but not for everything
+		err = f.supported(s)
+	}
+	if f, ok := f.(storeFault); ok && err == nil {
+		err = f.admitted(s)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.Action, err)
-	}
-	if f, ok := f.(interface{ supported(deploy.System) error }); ok { // the power is there, but not for everything
-		if err := f.supported(s); err != nil {
-			return fmt.Errorf("%s: %w", r.Action, err)
-		}
-	}
-	if f, ok := f.(storeFault); ok {
-		if err = f.fits(s.Topology()); err == nil {
-			err = f.admitted(s)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", r.Action, err)
-		}
 	}
 	return nil
 }
 
-// Fit reports, before anything is started, victims that a harm is not for: a
-// store's on a service that is none, or that of a table which it has not got.
+// Fit reports, before anything is started, victims or links that a harm is not
+// for: a store's on a service that is none, requests on an edge that has none.
 func Fit(r chaos.Resolved, t topology.System) error {
-	k, err := find(r.Action)
-	if err != nil || k.On != onStores && k.On != onDisks {
-		return err
-	}
 	f, err := Build(r)
 	if err != nil {
 		return err
 	}
-	return f.(interface{ fits(topology.System) error }).fits(t)
+	return fits(f, r, t)
+}
+
+// A suited fault is not for edges of every protocol.
+type suited interface {
+	suits(p topology.Protocol) error
+}
+
+func fits(f chaos.Fault, r chaos.Resolved, t topology.System) error {
+	if f, ok := f.(interface{ fits(topology.System) error }); ok {
+		return f.fits(t)
+	}
+	if f, ok := f.(suited); ok {
+		for _, l := range r.Links {
+			p, err := protocolOf(t, l)
+			if err == nil {
+				err = f.suits(p)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // What a fault harms.
@@ -162,6 +177,9 @@ var kinds = map[string]Kind{}
 func register(k Kind) {
 	if _, twice := kinds[k.Name]; twice {
 		panic("fault: " + k.Name + " is registered twice")
+	}
+	if k.On == onEdges {
+		k.Params = strings.TrimPrefix(k.Params+"; "+toxicityParam, "; ")
 	}
 	kinds[k.Name] = k
 }
@@ -214,30 +232,6 @@ func Check(s chaos.Spec) error {
 	}
 	if _, err := k.build(chaos.Resolved{Action: s.Action, Args: s.Args, Direction: s.Direction}); err != nil {
 		return fmt.Errorf("%s: %w", s.Action, err)
-	}
-	return nil
-}
-
-// A Suited fault is not for edges of every protocol.
-type Suited interface {
-	Suits(p topology.Protocol) error
-}
-
-// Suits reports what is wrong with a harm for an edge of that protocol, before
-// victims are chosen.
-func Suits(s chaos.Spec, p topology.Protocol) error {
-	k, err := find(s.Action)
-	if err != nil {
-		return err
-	}
-	f, err := k.build(chaos.Resolved{Action: s.Action, Args: s.Args, Direction: s.Direction})
-	if err != nil {
-		return fmt.Errorf("%s: %w", s.Action, err)
-	}
-	if f, ok := f.(Suited); ok {
-		if err := f.Suits(p); err != nil {
-			return fmt.Errorf("%s: %w", s.Action, err)
-		}
 	}
 	return nil
 }

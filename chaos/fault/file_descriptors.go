@@ -20,31 +20,23 @@ type fileDescriptors struct {
 }
 
 func init() {
-	register(Kind{Name: kernel.FileDescriptors, On: onInstances, Needs: impairs,
+	register(Kind{Name: kernel.FileDescriptors, On: onInstances, Needs: impairsAlone,
 		Doc:    "Leaves an instance that many file descriptors beside those that it has open: then it can take no connection and make none, and those that it has go on.",
 		Params: "spare: 0 to 1000 (default 0)",
-		build: func(r chaos.Resolved) (chaos.Fault, error) {
+		build: byKernel(kernel.FileDescriptors, "", func() (chaos.Fault, *impaired, validator) {
 			f := &fileDescriptors{}
-			if err := decode(r.Args, f); err != nil {
-				return nil, err
-			}
-			if err := f.Validate(); err != nil {
-				return nil, err
-			}
-			var err error
-			f.impaired, err = impair(r, kernel.FileDescriptors, f.Descriptors)
-			return f, err
-		}})
+			return f, &f.impaired, &f.Descriptors
+		})})
 }
 
-// supported refuses servers that have a process for each connection.
-func (f *fileDescriptors) supported(s deploy.System) error {
+// fits refuses servers that have a process for each connection.
+func (f *fileDescriptors) fits(t topology.System) error {
 	for _, in := range f.victims {
-		if protocolAt(s.Topology(), in) == topology.Postgres {
+		if protocolAt(t, in) == topology.Postgres {
 			return kernel.Lacks(in+" hands each connection to a process of its own, so that its descriptors do not run out", "a victim that is no PostgreSQL")
 		}
 	}
-	return f.impaired.supported(s)
+	return nil
 }
 
 // Probe takes the descriptors that every victim has left, by connections of its

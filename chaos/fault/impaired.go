@@ -27,8 +27,36 @@ func impair(r chaos.Resolved, kind string, args any) (impaired, error) {
 		impairment: deploy.Impairment{ID: r.ID, Instances: r.Instances, Kind: kind, Args: b, Seed: r.Seed}}, err
 }
 
-// impairs is what every such harm asks an engine for.
-var impairs = needs[deploy.Impairer]().apart().and(needs[deploy.Inspector]())
+// A validator is the parameters of a harm.
+type validator interface{ Validate() error }
+
+// byKernel is how the kernel's harms are built: blank returns a new fault, the
+// part of it that is impaired, and its parameters. Those that an experiment
+// writes under a name have it before what is wrong with them.
+func byKernel(kind, under string, blank func() (chaos.Fault, *impaired, validator)) func(chaos.Resolved) (chaos.Fault, error) {
+	if under != "" {
+		under += "."
+	}
+	return func(r chaos.Resolved) (chaos.Fault, error) {
+		f, part, args := blank()
+		if err := decode(r.Args, f); err != nil {
+			return nil, err
+		}
+		if err := args.Validate(); err != nil {
+			return nil, fmt.Errorf("%s%w", under, err)
+		}
+		made, err := impair(r, kind, args)
+		part.victims, part.impairment = made.victims, made.impairment
+		return f, err
+	}
+}
+
+// impairs is what such a harm asks an engine for. One that is done to a process
+// alone, and leaves what others share, needs no isolation: impairsAlone.
+var (
+	impairsAlone = needs[deploy.Impairer]().and(needs[deploy.Inspector]())
+	impairs      = impairsAlone.apart()
+)
 
 // askTime bounds the question whether an engine can do a harm: it may try it
 // out, where nobody is.

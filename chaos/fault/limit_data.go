@@ -35,9 +35,7 @@ func newLimitData(r chaos.Resolved) (chaos.Fault, error) {
 	if f.Bytes < 1 || f.Bytes > mostProbed {
 		return nil, fmt.Errorf("bytes must be from 1 to %d: what a probe can say or hear on one connection", mostProbed)
 	}
-	var err error
-	f.links, err = shape(r, "limit_data", map[string]int{"bytes": f.Bytes})
-	return f, err
+	return f, f.shape(r, "limit_data", map[string]int{"bytes": f.Bytes})
 }
 
 // Probe wants a connection of its own over every link to be closed when it has
@@ -47,7 +45,7 @@ func (f *limitData) Probe(ctx context.Context, s deploy.System, injected bool) (
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // as long as drag
 	defer cancel()
 	n := f.Bytes + 1
-	err := f.each(func(link topology.Link) error {
+	err := f.often(injected, func(link topology.Link) error {
 		if !injected {
 			_, _, err := f.move(ctx, s, link.From, link, n)
 			return err

@@ -20,18 +20,10 @@ func init() {
 	register(Kind{Name: kernel.MemoryBalloon, On: onInstances, Needs: impairs,
 		Doc:    "Takes a share of an instance's memory limit from beside it. If the rest is not enough, the kernel takes that share back, not the instance.",
 		Params: "memory: 1 to 98 percent of the limit",
-		build: func(r chaos.Resolved) (chaos.Fault, error) {
+		build: byKernel(kernel.MemoryBalloon, "", func() (chaos.Fault, *impaired, validator) {
 			f := &memoryBalloon{}
-			if err := decode(r.Args, f); err != nil {
-				return nil, err
-			}
-			if err := f.Validate(); err != nil {
-				return nil, err
-			}
-			var err error
-			f.impaired, err = impair(r, kernel.MemoryBalloon, f.Balloon)
-			return f, err
-		}})
+			return f, &f.impaired, &f.Balloon
+		})})
 }
 
 // Probe wants that share of every victim's limit to be taken by somebody beside

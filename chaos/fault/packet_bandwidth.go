@@ -22,18 +22,10 @@ func init() {
 	register(Kind{Name: kernel.PacketBandwidth, On: onInstances, Needs: impairs,
 		Doc:    "Limits what an instance sends in a second, all of its connections together.",
 		Params: "bandwidth: {rate: 64KB/s}, from 1KB/s to 1GB/s, payload without headers; units: " + deploy.RateUnits,
-		build: func(r chaos.Resolved) (chaos.Fault, error) {
+		build: byKernel(kernel.PacketBandwidth, "bandwidth", func() (chaos.Fault, *impaired, validator) {
 			f := &packetBandwidth{}
-			if err := decode(r.Args, f); err != nil {
-				return nil, err
-			}
-			if err := f.Bandwidth.Validate(); err != nil {
-				return nil, fmt.Errorf("bandwidth.%w", err)
-			}
-			var err error
-			f.impaired, err = impair(r, kernel.PacketBandwidth, f.Bandwidth)
-			return f, err
-		}})
+			return f, &f.impaired, &f.Bandwidth
+		})})
 }
 
 // Probe has every victim send as much as the rate carries in a quarter of a

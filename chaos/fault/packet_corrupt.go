@@ -24,18 +24,10 @@ func init() {
 	register(Kind{Name: kernel.PacketCorrupt, On: onInstances, Needs: impairs,
 		Doc:    "Turns one bit over in a share of the packets that arrive at an instance; its kernel finds it by the checksum and throws them away.",
 		Params: "corrupt: {corrupt: percent, 0.5 to 100}",
-		build: func(r chaos.Resolved) (chaos.Fault, error) {
+		build: byKernel(kernel.PacketCorrupt, "corrupt", func() (chaos.Fault, *impaired, validator) {
 			f := &packetCorrupt{}
-			if err := decode(r.Args, f); err != nil {
-				return nil, err
-			}
-			if err := f.Corrupt.Validate(); err != nil {
-				return nil, fmt.Errorf("corrupt.%w", err)
-			}
-			var err error
-			f.impaired, err = impair(r, kernel.PacketCorrupt, f.Corrupt)
-			return f, err
-		}})
+			return f, &f.impaired, &f.Corrupt
+		})})
 }
 
 // Probe wants that the share of every victim's echoes does not come back which

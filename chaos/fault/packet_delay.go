@@ -21,18 +21,10 @@ func init() {
 	register(Kind{Name: kernel.PacketDelay, On: onInstances, Needs: impairs,
 		Doc:    "Makes each packet that arrives at an instance late; with jitter or reorder, they come in another order.",
 		Params: "delay: {latency: 100ms, jitter: 20ms, reorder: percent of the packets that are not late}",
-		build: func(r chaos.Resolved) (chaos.Fault, error) {
+		build: byKernel(kernel.PacketDelay, "delay", func() (chaos.Fault, *impaired, validator) {
 			f := &packetDelay{}
-			if err := decode(r.Args, f); err != nil {
-				return nil, err
-			}
-			if err := f.Delay.Validate(); err != nil {
-				return nil, fmt.Errorf("delay.%w", err)
-			}
-			var err error
-			f.impaired, err = impair(r, kernel.PacketDelay, f.Delay)
-			return f, err
-		}})
+			return f, &f.impaired, &f.Delay
+		})})
 }
 
 // floor is the least that a late packet takes.

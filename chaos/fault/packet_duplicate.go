@@ -21,19 +21,10 @@ func init() {
 	register(Kind{Name: kernel.PacketDuplicate, On: onInstances, Needs: impairs,
 		Doc:    "Has a share of the packets that arrive at an instance arrive twice; TCP hides it from the programs.",
 		Params: "duplicate: {duplicate: percent, 0.5 to 100}",
-		build: func(r chaos.Resolved) (chaos.Fault, error) {
-			f := &packetDuplicate{}
-			if err := decode(r.Args, f); err != nil {
-				return nil, err
-			}
-			if err := f.Duplicate.Validate(); err != nil {
-				return nil, fmt.Errorf("duplicate.%w", err)
-			}
-			var err error
-			f.impaired, err = impair(r, kernel.PacketDuplicate, f.Duplicate)
-			f.linger = 100 * time.Millisecond // a copy comes within microseconds of the other
-			return f, err
-		}})
+		build: byKernel(kernel.PacketDuplicate, "duplicate", func() (chaos.Fault, *impaired, validator) {
+			f := &packetDuplicate{impaired: impaired{linger: 100 * time.Millisecond}} // a copy comes within microseconds of the other
+			return f, &f.impaired, &f.Duplicate
+		})})
 }
 
 // Probe wants that the share of every victim's echoes comes back twice which

@@ -21,18 +21,10 @@ func init() {
 	register(Kind{Name: kernel.PacketLoss, On: onInstances, Needs: impairs,
 		Doc:    "Loses a share of the packets that arrive at an instance; TCP sends them again, later.",
 		Params: "loss: {loss: percent, 0.5 to 100}",
-		build: func(r chaos.Resolved) (chaos.Fault, error) {
+		build: byKernel(kernel.PacketLoss, "loss", func() (chaos.Fault, *impaired, validator) {
 			f := &packetLoss{}
-			if err := decode(r.Args, f); err != nil {
-				return nil, err
-			}
-			if err := f.Loss.Validate(); err != nil {
-				return nil, fmt.Errorf("loss.%w", err)
-			}
-			var err error
-			f.impaired, err = impair(r, kernel.PacketLoss, f.Loss)
-			return f, err
-		}})
+			return f, &f.impaired, &f.Loss
+		})})
 }
 
 // Probe wants that the share of every victim's echoes is lost which was asked

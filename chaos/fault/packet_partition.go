@@ -20,18 +20,10 @@ func init() {
 	register(Kind{Name: kernel.PacketPartition, On: onInstances, Needs: impairs,
 		Doc:    "Cuts an instance off silently: no packet arrives, or none leaves, or neither.",
 		Params: "way: in|out|both (default both), as the instance sees it",
-		build: func(r chaos.Resolved) (chaos.Fault, error) {
+		build: byKernel(kernel.PacketPartition, "", func() (chaos.Fault, *impaired, validator) {
 			f := &packetPartition{}
-			if err := decode(r.Args, f); err != nil {
-				return nil, err
-			}
-			if err := f.Validate(); err != nil {
-				return nil, err
-			}
-			var err error
-			f.impaired, err = impair(r, kernel.PacketPartition, f.Partition)
-			return f, err
-		}})
+			return f, &f.impaired, &f.Partition
+		})})
 }
 
 // Probe wants that nothing comes back from any victim, and everything from an

@@ -16,11 +16,11 @@ func init() {
 		Doc:    "Cuts an edge silently: nothing arrives and nothing is closed.",
 		Params: "direction: to|from|both",
 		build: func(r chaos.Resolved) (chaos.Fault, error) {
-			if err := decode(r.Args, &struct{}{}); err != nil {
+			f := &partition{}
+			if err := decode(r.Args, f); err != nil {
 				return nil, err
 			}
-			l, err := shape(r, "partition", nil)
-			return &partition{l}, err
+			return f, f.shape(r, "partition", nil)
 		}})
 }
 

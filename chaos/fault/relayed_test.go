@@ -1,11 +1,13 @@
 package fault_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -137,6 +139,85 @@ func TestProbesSeeTheRelay(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A share of the connections is seen as well as all of them, and not taken for
+// gone because some are not harmed. The cases are dealt to the links, which do
+// not meet.
+func TestProbesSeeAShareOfTheConnections(t *testing.T) {
+	s := relayedShop(t)
+	cases := []struct{ action, args string }{
+		{"latency", `{"delay":{"latency":"150ms"},"toxicity":0.5}`},
+		{"bandwidth", `{"bandwidth":{"rate":"40KB/s"},"toxicity":0.6}`},
+		{"partition", `{"toxicity":0.3}`},
+		{"reset", `{"toxicity":0.2,"probability":0.5}`},
+		{"corrupt", `{"percent":50,"toxicity":0.4}`},
+		{"limit_data", `{"bytes":50,"toxicity":0.5}`},
+		{"dial_latency", `{"delay":{"latency":"150ms"},"toxicity":0.5}`},
+		{"slow_close", `{"delay":"400ms","toxicity":0.05}`},
+		{"abort", `{"percent":60,"toxicity":0.5}`},
+		{"duplicate_request", `{"percent":60,"toxicity":0.5}`},
+	}
+	links := []topology.Link{{From: topology.Loader + "-1", To: "front-1"}, {From: "front-1", To: "back-1"}}
+	for i, link := range links {
+		t.Run(link.String(), func(t *testing.T) {
+			t.Parallel()
+			for j, c := range cases {
+				if j%len(links) == i {
+					r := chaos.Resolved{ID: "x/" + link.String(), Action: c.action, Links: []topology.Link{link}, Args: chaos.RawArgs(c.args), Seed: 7}
+					t.Run(c.action+c.args, func(t *testing.T) { comesAndGoes(t, s, r) })
+				}
+			}
+		})
+	}
+}
+
+// The share is the rule's, of every fault on edges, and one that no probe could
+// see is refused.
+func TestEveryFaultOnEdgesTakesAShare(t *testing.T) {
+	for _, k := range fault.Kinds() {
+		if k.On != "edges" {
+			continue
+		}
+		var args map[string]any
+		if text := samples[k.Name]; text != "" {
+			if err := json.Unmarshal([]byte(text), &args); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			args = map[string]any{}
+		}
+		with := func(toxicity any) chaos.Resolved {
+			args["toxicity"] = toxicity
+			b, err := json.Marshal(args)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := sample(k)
+			r.Args = b
+			return r
+		}
+		for _, wrong := range []any{0, -0.5, 1.5, 0.04, "half"} {
+			if _, err := fault.Build(with(wrong)); err == nil || !strings.Contains(err.Error(), "toxicity") {
+				t.Errorf("%s: toxicity %v: %v", k.Name, wrong, err)
+			}
+		}
+		f, err := fault.Build(with(0.25))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		s := newFake()
+		if err := f.Inject(t.Context(), s); err != nil || len(s.rules) != 1 {
+			t.Errorf("%s: %v, %v", k.Name, err, s.rules)
+			continue
+		}
+		for _, rule := range s.rules {
+			if rule.Toxicity != 0.25 || strings.Contains(string(rule.Args), "toxicity") {
+				t.Errorf("%s: its rule is %+v", k.Name, rule)
+			}
+		}
 	}
 }
 

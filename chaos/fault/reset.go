@@ -30,15 +30,13 @@ func newReset(r chaos.Resolved) (chaos.Fault, error) {
 	if err := decode(r.Args, f); err != nil {
 		return nil, err
 	}
-	if f.Probability < leastProbability || f.Probability > 1 {
-		return nil, fmt.Errorf("probability must be between %g and 1", leastProbability)
+	if !(f.Probability*f.toxicity() >= leastProbability && f.Probability <= 1) {
+		return nil, fmt.Errorf("probability must be between %g and 1, of those connections that toxicity leaves", leastProbability)
 	}
 	if r.Direction != "" && r.Direction != deploy.Both {
 		return nil, errors.New("a reset has no direction: it ends both")
 	}
-	var err error
-	f.links, err = shape(r, "reset", map[string]float64{"probability": f.Probability})
-	return f, err
+	return f, f.shape(r, "reset", map[string]float64{"probability": f.Probability})
 }
 
 // leastProbability asks for 690 connections of a probe, which take a second or
@@ -63,7 +61,7 @@ func (f *reset) Probe(ctx context.Context, s deploy.System, injected bool) (stri
 				// Nobody is there, which a reset does not look like.
 				return "", fmt.Errorf("%s: not reset: %w", link, err)
 			}
-			if chance *= 1 - f.Probability; chance < 0.001 {
+			if chance *= 1 - f.Probability*f.toxicity(); chance < missed {
 				return "", fmt.Errorf("%s was not reset", link)
 			}
 		}

@@ -54,13 +54,11 @@ func (q *routed) harm(r chaos.Resolved, args map[string]any) error {
 	for name, v := range args {
 		all[name] = v
 	}
-	var err error
-	q.links, err = shape(r, r.Action, all)
-	return err
+	return q.shape(r, r.Action, all)
 }
 
-// Suits says why the fault is not for an edge of that protocol.
-func (q *routed) Suits(p topology.Protocol) error {
+// suits says why the fault is not for an edge of that protocol.
+func (q *routed) suits(p topology.Protocol) error {
 	if p == topology.Postgres {
 		return fmt.Errorf("an edge of %s has no requests that could be told apart (http and grpc have)", p)
 	}
@@ -164,9 +162,9 @@ func (q *routed) ask(ctx context.Context, s deploy.System, caller string, link t
 func (q *routed) enough(n int) bool {
 	chance := 1.0
 	for range n {
-		chance *= 1 - q.Percent/100
+		chance *= 1 - q.toxicity()*q.Percent/100
 	}
-	return chance < 0.001
+	return chance < missed
 }
 
 // probe asks over every link until it sees a request harmed, as often as the

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,16 +33,21 @@ func routes(t *testing.T) []fault.Kind {
 	return all
 }
 
+// fitsEdge asks whether a harm is for an edge of the small system that speaks p.
+func fitsEdge(action, args string, p topology.Protocol) error {
+	at := slices.IndexFunc(shop().Edges, func(e topology.Edge) bool { return e.Protocol == p })
+	return fault.Fit(chaos.Resolved{Action: action, Args: chaos.RawArgs(args), Links: shop().LinksOf(shop().Edges[at])}, shop())
+}
+
 // What a protocol has not got is refused before a run, and by the relay too.
 func TestNoRequestsOfSQL(t *testing.T) {
 	s := newFake()
 	for _, k := range routes(t) {
-		spec := chaos.Spec{Action: k.Name, Args: []byte(samples[k.Name])}
-		if err := fault.Suits(spec, topology.Postgres); err == nil || !strings.HasPrefix(err.Error(), k.Name+": an edge of postgres has no requests") {
+		if err := fitsEdge(k.Name, samples[k.Name], topology.Postgres); err == nil || !strings.HasPrefix(err.Error(), "an edge of postgres has no requests") {
 			t.Errorf("%s: got %v", k.Name, err)
 		}
 		for _, p := range []topology.Protocol{topology.HTTP, topology.GRPC} {
-			if err := fault.Suits(spec, p); err != nil {
+			if err := fitsEdge(k.Name, samples[k.Name], p); err != nil {
 				t.Errorf("%s on %s: %v", k.Name, p, err)
 			}
 		}
@@ -54,20 +60,22 @@ func TestNoRequestsOfSQL(t *testing.T) {
 		if saw, err := f.(chaos.Prober).Probe(t.Context(), s, true); err == nil {
 			t.Errorf("%s: saw %q", k.Name, saw)
 		}
+		if err := fault.Supported(r, s); err == nil {
+			t.Errorf("%s: supported on an edge of postgres", k.Name)
+		}
 	}
 	for _, c := range []struct{ action, args, want string }{
 		{"abort", `{"status":503}`, "status 503 is not one of grpc"},
 		{"drop_response", `{"instead":502}`, "status 502 is not one of grpc"},
 	} {
-		spec := chaos.Spec{Action: c.action, Args: []byte(c.args)}
-		if err := fault.Suits(spec, topology.GRPC); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := fitsEdge(c.action, c.args, topology.GRPC); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %s: got %v", c.action, c.args, err)
 		}
-		if err := fault.Suits(spec, topology.HTTP); err != nil {
+		if err := fitsEdge(c.action, c.args, topology.HTTP); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := fault.Suits(chaos.Spec{Action: "latency", Args: []byte(samples["latency"])}, topology.Postgres); err != nil {
+	if err := fitsEdge("latency", samples["latency"], topology.Postgres); err != nil {
 		t.Errorf("bytes are bytes: %v", err)
 	}
 }

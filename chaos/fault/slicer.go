@@ -49,9 +49,7 @@ func newSlicer(r chaos.Resolved) (chaos.Fault, error) {
 		return nil, fmt.Errorf("%d bytes every %s cannot be told from an unharmed link: the probe's %d bytes take %s, and want at least %s",
 			f.AverageSize, f.Delay, mostProbed, least, leastStretch)
 	}
-	var err error
-	f.links, err = shape(r, "slicer", map[string]any{"average_size": f.AverageSize, "size_variation": f.SizeVariation, "delay": f.Delay})
-	return f, err
+	return f, f.shape(r, "slicer", map[string]any{"average_size": f.AverageSize, "size_variation": f.SizeVariation, "delay": f.Delay})
 }
 
 // largest is the most that one piece holds, bytes.

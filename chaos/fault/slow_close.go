@@ -37,9 +37,7 @@ func newSlowClose(r chaos.Resolved) (chaos.Fault, error) {
 	if f.Delay < shortest || f.Delay > longest {
 		return nil, fmt.Errorf("delay must be between %s and %s", shortest, longest)
 	}
-	var err error
-	f.links, err = shape(r, "slow_close", map[string]topology.Duration{"delay": f.Delay})
-	return f, err
+	return f, f.shape(r, "slow_close", map[string]topology.Duration{"delay": f.Delay})
 }
 
 // Probe says goodbye on a connection of its own over every link and wants to
@@ -50,7 +48,7 @@ func (f *slowClose) Probe(ctx context.Context, s deploy.System, injected bool) (
 	// Beyond three seconds the runner has long given up; a connection that is
 	// still open then has proven a delay of ten minutes as well as it can be.
 	patience := min(f.Delay.D(), 3*time.Second)
-	err := f.each(func(link topology.Link) error {
+	err := f.often(injected, func(link topology.Link) error {
 		address, err := s.Address(link.From, link.To)
 		if err != nil {
 			return err

@@ -158,6 +158,9 @@ func (m *Monkey) Inject(a Ask) (Fault, error) {
 	if err := m.Caps.excluded(m.roster, r); err != nil {
 		return Fault{}, unfit{err}
 	}
+	if err := m.Supported(r); err != nil {
+		return Fault{}, unfit{err}
+	}
 	f, err := m.strike(r, Asked)
 	if err == nil {
 		<-f.injected

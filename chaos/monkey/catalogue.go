@@ -26,6 +26,8 @@ type Choice struct {
 	Weight    float64          `json:"weight"` // how often, in proportion to the others; 0: never
 	Edges     bool             `json:"edges"`  // it harms what one instance says to another service; else an instance
 	Targets   int              `json:"targets,omitempty"`
+	// Refuses says what keeps it from being done to somebody; nil: nothing does.
+	Refuses func(chaos.Resolved) error `json:"-"`
 }
 
 //go:embed catalogue.yaml

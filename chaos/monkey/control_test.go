@@ -40,7 +40,7 @@ func open(t *testing.T) *house {
 	c.Choices = plan(t, options()).Choices()
 	c.Goodput = func() (float64, int) { return 1, 5 }
 	s.m = monkey.New(c)
-	server := monkey.Control(s.m, l, s.token)
+	server := monkey.Control(s.m, s.token)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	ctx, cancel := context.WithCancel(context.Background())

@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"os"
 	"strings"
 	"time"
+
+	"github.com/bedlamlab/bedlam/deploy/loopback"
 )
 
 // NewToken draws a token: 256 bits, as text for a header.
@@ -30,12 +30,8 @@ func Listen(address string) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		return listenUnix(path)
 	}
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return nil, fmt.Errorf("%q is no address to be told things at: want 127.0.0.1:PORT or unix:PATH", address)
-	}
-	if !at.Addr().IsLoopback() || at.Addr().Zone() != "" {
-		return nil, fmt.Errorf("%s is no loopback address: whoever reaches it could break the system", address)
+	if err := loopback.Address(address); err != nil {
+		return nil, fmt.Errorf("%q is no address to be told things at, whoever reached it could break the system: %w; want 127.0.0.1:PORT or unix:PATH", address, err)
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -70,33 +66,18 @@ func listenUnix(path string) (net.Listener, error) {
 }
 
 // Control returns the server of a monkey's control API for a listener of
-// [Listen]. It answers nobody who has not got the token, who asks for another
-// host (a name that was made to lead here), or who comes from another origin
-// (a page in a browser).
-func Control(m *Monkey, l net.Listener, token string) *http.Server {
-	door := door{hosts: hosts(l.Addr()), token: sha256.Sum256([]byte(token)), in: m.handler()}
+// [Listen]. It answers nobody who has not got the token, nor whom
+// [loopback.Foreign] tells of.
+func Control(m *Monkey, token string) *http.Server {
+	door := door{token: sha256.Sum256([]byte(token)), in: m.handler()}
 	return &http.Server{Handler: door, MaxHeaderBytes: 16 << 10, DisableGeneralOptionsHandler: true,
 		// Who is slow is no person on this machine; an injection and a halt
 		// take ten seconds at most.
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
 }
 
-// hosts are the names under which a listener may be asked.
-func hosts(a net.Addr) []string {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok {
-		return []string{"localhost"} // a Unix socket has no name that could be made to lead here
-	}
-	_, port, err := net.SplitHostPort(tcp.String())
-	if err != nil {
-		return nil
-	}
-	return []string{tcp.String(), "localhost:" + port}
-}
-
 // A door lets in who may.
 type door struct {
-	hosts []string
 	token [sha256.Size]byte
 	in    http.Handler
 }
@@ -107,11 +88,10 @@ func (d door) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'")
+	foreign := loopback.Foreign(q)
 	switch {
-	case !d.host(q.Host):
-		d.shut(w, http.StatusForbidden, "the monkey is not asked under this name")
-	case !d.origin(q):
-		d.shut(w, http.StatusForbidden, "the monkey is not told anything by pages of others")
+	case foreign != "":
+		d.shut(w, http.StatusForbidden, foreign)
 	case !d.knows(q):
 		h.Set("WWW-Authenticate", `Bearer realm="bedlam monkey"`)
 		d.shut(w, http.StatusUnauthorized, "no token, or a wrong one")
@@ -127,29 +107,6 @@ func (d door) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 func (d door) shut(w http.ResponseWriter, code int, text string) {
 	w.Header().Set("Connection", "close")
 	refuse(w, code, text)
-}
-
-func (d door) host(host string) bool {
-	for _, h := range d.hosts {
-		if strings.EqualFold(h, host) {
-			return true
-		}
-	}
-	return false
-}
-
-// origin reports whether a request is of no page, or of one from here.
-func (d door) origin(q *http.Request) bool {
-	if site := q.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
-		return false
-	}
-	for _, origin := range q.Header.Values("Origin") {
-		u, err := url.Parse(origin)
-		if err != nil || u.Scheme != "http" || !d.host(u.Host) {
-			return false
-		}
-	}
-	return true
 }
 
 // knows compares tokens in a time that says nothing of them.

@@ -44,11 +44,10 @@ func TestAStrangerStartsNothing(t *testing.T) {
 		{"the file without", 401, "GET", "/openapi.yaml", "", []func(*http.Request){header("Authorization")}},
 		{"a name that leads here", 403, "POST", "/v1/faults", killCart, []func(*http.Request){host("evil.example")}},
 		{"with our port", 403, "POST", "/v1/halt", "", []func(*http.Request){host("evil.example:" + s.addr[strings.LastIndex(s.addr, ":")+1:])}},
-		{"without a port", 403, "POST", "/v1/halt", "", []func(*http.Request){host("127.0.0.1")}},
-		{"another port", 403, "POST", "/v1/halt", "", []func(*http.Request){host("127.0.0.1:1")}},
+		{"an address that is not here", 403, "POST", "/v1/halt", "", []func(*http.Request){host("192.0.2.1")}},
 		{"a page", 403, "POST", "/v1/faults", killCart, []func(*http.Request){header("Origin", "http://evil.example")}},
 		{"a page without a name", 403, "POST", "/v1/faults", killCart, []func(*http.Request){header("Origin", "null")}},
-		{"ours, by another scheme", 403, "POST", "/v1/halt", "", []func(*http.Request){header("Origin", "https://"+s.addr)}},
+		{"a page from here, which has none", 403, "POST", "/v1/halt", "", []func(*http.Request){header("Origin", "http://"+s.addr)}},
 		{"two pages", 403, "POST", "/v1/halt", "", []func(*http.Request){header("Origin", "http://"+s.addr, "http://evil.example")}},
 		{"a browser's own word", 403, "GET", "/v1/status", "", []func(*http.Request){header("Sec-Fetch-Site", "cross-site")}},
 		{"no path", 404, "GET", "/", "", nil},
@@ -96,9 +95,6 @@ func TestAStrangerStartsNothing(t *testing.T) {
 			t.Errorf("%s: the answer tells the token", c.why)
 		}
 		s.quiet(c.why)
-	}
-	if a := s.ask("GET", "/v1/status", "", header("Origin", "http://"+s.addr)); a.code != 200 {
-		t.Error("its own page is refused: ", a)
 	}
 }
 
@@ -173,7 +169,7 @@ func TestWhoListens(t *testing.T) {
 	}
 	defer l.Close()
 	m := monkey.New(config(&hand{}, each()))
-	server := monkey.Control(m, l, "secret")
+	server := monkey.Control(m, "secret")
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	defer func() { server.Close(); <-served }()

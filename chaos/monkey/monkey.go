@@ -40,8 +40,10 @@ type Config struct {
 	Origin Origin
 	Hand   Hand
 	// Check says what is wrong with a fault that is asked for, before anybody
-	// is chosen: also, with [errors.ErrUnsupported], that it cannot be done.
-	Check func(chaos.Spec) error
+	// is chosen, and Supported then that it is not for these, or with
+	// [errors.ErrUnsupported] that it cannot be done to them; Supported may be nil.
+	Check     func(chaos.Spec) error
+	Supported func(chaos.Resolved) error
 	// Record is told of every fault before it is injected; one that cannot be
 	// recorded is left out. May be nil.
 	Record func(chaos.Resolved) error
@@ -100,6 +102,9 @@ func New(c Config) *Monkey {
 	}
 	if c.Record == nil {
 		c.Record = func(chaos.Resolved) error { return nil }
+	}
+	if c.Supported == nil {
+		c.Supported = func(chaos.Resolved) error { return nil }
 	}
 	m := &Monkey{Config: c, roster: newRoster(c.Topology)}
 	m.harm, m.stop = context.WithCancelCause(context.Background())

@@ -29,6 +29,7 @@ type Plan struct {
 	topology roster
 	rows     []row
 	weight   float64 // of all rows
+	idle     []Choice
 }
 
 // A row is a choice and everybody whom it may harm.
@@ -51,6 +52,8 @@ func NewPlan(o Options, catalogue []Choice, t topology.System) (*Plan, error) {
 		if r := (row{c, p.targets(c)}); len(r.targets) > 0 {
 			p.rows = append(p.rows, r)
 			p.weight += c.Weight
+		} else {
+			p.idle = append(p.idle, c)
 		}
 	}
 	if len(p.rows) == 0 {
@@ -73,13 +76,26 @@ func (p *Plan) Choices() []Choice {
 	return all
 }
 
+// Idle are the choices that nobody is left for: everybody refuses them, is
+// excluded or too large a share of a service.
+func (p *Plan) Idle() []Choice { return p.idle }
+
+// Targets are all harms that the schedule may draw, without their times.
+func (p *Plan) Targets() []chaos.Resolved {
+	var all []chaos.Resolved
+	for _, r := range p.rows {
+		all = append(all, r.targets...)
+	}
+	return all
+}
+
 // targets are whom a choice may harm by itself: one instance, or what one
 // instance says to all of a callee's.
 func (p *Plan) targets(c Choice) []chaos.Resolved {
 	var all []chaos.Resolved
 	add := func(r chaos.Resolved) {
 		r.Action, r.Args, r.Direction = c.Fault, c.Args, c.Direction
-		if p.admit(p.topology, nil, r) == nil {
+		if p.admit(p.topology, nil, r) == nil && (c.Refuses == nil || c.Refuses(r) == nil) {
 			all = append(all, r)
 		}
 	}

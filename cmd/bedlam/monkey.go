@@ -56,7 +56,7 @@ is wrong, 3 it cannot be told, 4 something could not be lifted.`,
 			}
 			f := c.Flags()
 			if o.System != "" {
-				for _, name := range []string{"engine", "shop", "listen"} {
+				for _, name := range []string{"engine", "isolation", "shop", "listen"} {
 					if f.Changed(name) {
 						return badWord{fmt.Errorf("--%s and --system exclude each other: the system runs already (see %s --help)", name, c.CommandPath())}
 					}
@@ -87,6 +87,7 @@ is wrong, 3 it cannot be told, 4 something could not be lifted.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.Engine, "engine", "process", "where the shop runs (see bedlam list engines)")
+	f.StringVar(&o.Isolation, "isolation", "", isolationHelp)
 	f.StringVar(&o.System, "system", "", "a `FILE` that names running containers, to break those in place of an engine's")
 	f.BoolVar(&o.Unleashed, "unleash", false, "really break what --system names")
 	f.BoolVar(&o.DryRun, "dry-run", false, "print what would be done, and do nothing")

@@ -42,7 +42,7 @@ const patience = 2 * time.Minute
 func loose(t *testing.T, p place, name string) *beast {
 	t.Helper()
 	b := &beast{t: t, dir: filepath.Join(p.dir, name), ended: make(chan struct{})}
-	b.cmd = p.bedlam("monkey", "--rate", "5", "--mean", "1h", "--least", "1h", "--out", name)
+	b.cmd = p.bedlam("monkey", "--isolation", "none", "--rate", "5", "--mean", "1h", "--least", "1h", "--out", name)
 	out, err := b.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -55,8 +55,8 @@ type Target struct {
 	Data    string            `json:"data,omitempty"` // its own folder
 	// Beside says that whoever reads this is in the instance's namespaces and
 	// cgroups himself.
-	Beside bool `json:"beside,omitempty"`
-	Disk    disk.Disk         `json:"disk,omitzero"`  // which that folder is, if it is one of its own
+	Beside bool      `json:"beside,omitempty"`
+	Disk   disk.Disk `json:"disk,omitzero"` // which that folder is, if it is one of its own
 }
 
 // Cgroup returns the folder in which a controller's files of the target stand,

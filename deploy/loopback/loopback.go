@@ -15,7 +15,7 @@ func Address(address string) error {
 	if err != nil {
 		return errors.New("want an IP address and a port")
 	}
-	if !a.Addr().IsLoopback() {
+	if !a.Addr().IsLoopback() || a.Addr().Zone() != "" {
 		return errors.New("not on loopback")
 	}
 	return nil
@@ -23,13 +23,19 @@ func Address(address string) error {
 
 // Foreign says in one line why a request must be refused; empty: it need not
 // be. A page that a browser has loaded can reach loopback: by name, with its
-// own Host (DNS rebinding), or across origins, with an Origin.
+// own Host (DNS rebinding), or across origins, with an Origin or, where it sends
+// none, the browser's own word for where it comes from.
 func Foreign(r *http.Request) string {
 	switch {
 	case !Host(r.Host):
 		return "the Host of a request must be a loopback address"
 	case len(r.Header.Values("Origin")) > 0:
 		return "requests from web pages are not taken"
+	}
+	for _, site := range r.Header.Values("Sec-Fetch-Site") {
+		if site != "none" { // whoever typed the address is no page
+			return "requests from web pages are not taken"
+		}
 	}
 	return ""
 }

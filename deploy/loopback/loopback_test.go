@@ -1,6 +1,7 @@
 package loopback_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -11,7 +12,7 @@ func TestAddress(t *testing.T) {
 	for address, fine := range map[string]bool{
 		"127.0.0.1:0": true, "127.9.9.9:80": true, "[::1]:80": true,
 		"0.0.0.0:80": false, "[::]:80": false, "10.0.0.1:80": false, ":80": false,
-		"localhost:80": false, "127.0.0.1": false, "": false,
+		"localhost:80": false, "127.0.0.1": false, "[::1%lo]:80": false, "": false,
 	} {
 		if err := loopback.Address(address); (err == nil) != fine {
 			t.Errorf("%q: %v", address, err)
@@ -32,6 +33,12 @@ func TestForeign(t *testing.T) {
 		r.Header["Origin"] = []string{""}
 		if loopback.Foreign(r) == "" {
 			t.Errorf("host %q and an origin pass", host)
+		}
+		for site, fine := range map[string]bool{"none": fine, "cross-site": false, "same-site": false, "same-origin": false} {
+			r.Header = http.Header{"Sec-Fetch-Site": {site}}
+			if why := loopback.Foreign(r); (why == "") != fine {
+				t.Errorf("host %q from %s: %q", host, site, why)
+			}
 		}
 	}
 }

@@ -21,7 +21,9 @@ var Steps = []chaos.EntryKind{chaos.Injecting, chaos.Injected, chaos.Proven, cha
 
 // Cases lists the moments that are not left to a seed. Bedlam is killed, with
 // its guard and without, between the injection of every fault and its proof;
-// and at every step of the journal for one fault of each power.
+// and at every step of the journal for one fault of each power. A monkey is
+// killed with its guard between the injection of every fault and its proof, and
+// without it for one of each power.
 func Cases(engine string) ([]Moment, error) {
 	var all []Moment
 	add := func(k fault.Kind, step chaos.EntryKind) {
@@ -32,11 +34,16 @@ func Cases(engine string) ([]Moment, error) {
 			}
 		}
 	}
+	var monkeys []Moment
+	loose := func(k fault.Kind, sig Signal) {
+		monkeys = append(monkeys, Moment{Engine: engine, Phase: string(chaos.Injected), Signal: sig, Fault: k.Name, Monkey: true})
+	}
 	for _, k := range fault.Kinds() {
 		if _, err := asks(k); err != nil {
 			return nil, err
 		}
 		add(k, chaos.Injected)
+		loose(k, KillBoth)
 	}
 	powers := map[string]bool{}
 	for _, k := range fault.Kinds() {
@@ -48,8 +55,9 @@ func Cases(engine string) ([]Moment, error) {
 		for _, step := range Steps {
 			add(k, step)
 		}
+		loose(k, Kill)
 	}
-	return all, nil
+	return append(all, monkeys...), nil
 }
 
 // rows ask for the faults that no built-in experiment has.
@@ -131,7 +139,7 @@ func write(dir string, k fault.Kind) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	path = filepath.Join(dir, "only-"+strings.ReplaceAll(k.Name, "_", "-")+".yaml")
+	path = only(dir, k)
 	if err := os.WriteFile(path, b, 0o644); err != nil {
 		return "", err
 	}
@@ -140,6 +148,33 @@ func write(dir string, k fault.Kind) (path string, err error) {
 		return "", err
 	}
 	return path, experiments.Fit(e, services.Shop())
+}
+
+// writeCatalogue writes a catalogue from which a monkey can choose nothing but a
+// fault.
+func writeCatalogue(dir string, k fault.Kind) (path string, err error) {
+	s, err := asks(k)
+	if err != nil {
+		return "", err
+	}
+	choice := map[string]any{"fault": s.Action}
+	if len(s.Args) > 0 {
+		choice["args"] = json.RawMessage(s.Args)
+	}
+	if s.Direction != "" {
+		choice["direction"] = s.Direction
+	}
+	b, err := json.MarshalIndent([]any{choice}, "", "  ")
+	if err != nil {
+		return "", err
+	}
+	path = only(dir, k)
+	return path, os.WriteFile(path, b, 0o644)
+}
+
+// only is the file that asks for nothing but a fault.
+func only(dir string, k fault.Kind) string {
+	return filepath.Join(dir, "only-"+strings.ReplaceAll(k.Name, "_", "-")+".yaml")
 }
 
 // kindOf finds a fault by its name.

@@ -52,5 +52,8 @@ func (g *Ground) HarmContainers(ctx context.Context) error {
 	return err
 }
 
+// PrepareIn is Prepare in a folder of one's own.
+var PrepareIn = prepareIn
+
 // Asks returns how a fault is asked for.
 var Asks = asks

@@ -23,11 +23,15 @@ type Ground struct {
 
 // Prepare copies the programs bedlam and shop, which are static if the engine
 // is Docker, from a folder.
-func Prepare(programs, engine string) (*Ground, error) {
+func Prepare(programs, engine string) (*Ground, error) { return prepareIn("", programs, engine) }
+
+// prepareIn is Prepare in a folder of one's own; empty: the system's for what is
+// temporary.
+func prepareIn(parent, programs, engine string) (*Ground, error) {
 	if runtime.GOOS != "linux" {
 		return nil, fmt.Errorf("what is left is read from /proc, which %s has not got: %w", runtime.GOOS, errors.ErrUnsupported)
 	}
-	dir, err := os.MkdirTemp("", "bedlam-heal-*")
+	dir, err := os.MkdirTemp(parent, "bedlam-heal-*")
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -51,11 +52,22 @@ func (s *scene) awaitStep(ctx context.Context, step chaos.EntryKind) error {
 		select {
 		case <-tick.C:
 		case <-s.ended:
+			if s.refused() {
+				return errUnable
+			}
 			return errMissed
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// refused reports whether Bedlam has ended, before it had anything to write down,
+// because it cannot do what it was asked for.
+func (s *scene) refused() bool {
+	const unable = 3 // as for every INCONCLUSIVE
+	_, err := os.Stat(s.journal())
+	return errors.Is(err, fs.ErrNotExist) && s.run.ProcessState.ExitCode() == unable
 }
 
 // lookBeside looks at the processes, and at where the relay is told things.

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -50,8 +49,7 @@ func ground(t *testing.T, engine string) *heal.Ground {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("TMPDIR", dir)
-	g, err := heal.Prepare(programs, engine)
+	g, err := heal.PrepareIn(dir, programs, engine)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,12 +80,15 @@ func TestNothingIsLeftOfContainers(t *testing.T) {
 	})
 }
 
+// cut does moments that have nothing to do with one another. Most of a moment is
+// waiting, for a baseline, a lease or a restart, so that they go side by side,
+// each on a ground of its own.
 func cut(t *testing.T, engine string, moments []heal.Moment) {
-	g := ground(t, engine)
 	for _, m := range moments {
 		m.Engine = engine
 		t.Run(m.Phase, func(t *testing.T) {
-			p, err := heal.One(t.Context(), g, m, most)
+			t.Parallel()
+			p, err := heal.One(t.Context(), ground(t, engine), m, most)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,37 +101,34 @@ func cut(t *testing.T, engine string, moments []heal.Moment) {
 }
 
 // TestFaultsAreLifted takes a sample of what make verify-heal-faults does, and
-// wants the harm to be seen before it is lifted. The runs are idle most of the
-// time, and go side by side.
+// wants the harm to be seen before it is lifted.
 func TestFaultsAreLifted(t *testing.T) {
-	cases := []struct {
+	for _, c := range []struct {
 		moment heal.Moment
 		seen   string
 	}{
 		{heal.Moment{Phase: "proven", Signal: heal.KillBoth, Fault: "partition"}, "the relay has rule"},
-		{heal.Moment{Phase: "injected", Signal: heal.KillBoth, Fault: "pause"}, "is frozen"},
-	}
-	proofs, errs := make([]heal.Proof, len(cases)), make([]error, len(cases))
-	var all sync.WaitGroup
-	for i, c := range cases {
-		g := ground(t, "")
-		all.Go(func() { proofs[i], errs[i] = heal.One(t.Context(), g, c.moment, most) })
-	}
-	all.Wait()
-	for i, p := range proofs {
-		if errs[i] != nil {
-			t.Errorf("%s: %v", cases[i].moment, errs[i])
-			continue
-		}
-		if !p.OK || p.Lifted <= 0 || p.Struck == "" {
-			t.Error(p)
-		}
-		for _, want := range []string{cases[i].seen, "the journal shows"} {
-			if !slices.ContainsFunc(p.Harm, func(s string) bool { return strings.Contains(s, want) }) {
-				t.Errorf("%s: there is no %q in %q", p.Moment, want, p.Harm)
+		{heal.Moment{Phase: "injected", Signal: heal.KillBoth, Fault: "pause", Monkey: true}, "is frozen"},
+		{heal.Moment{Phase: "injected", Signal: heal.Kill, Fault: "latency", Monkey: true}, ""},
+	} {
+		t.Run(c.moment.String(), func(t *testing.T) {
+			t.Parallel()
+			p, err := heal.One(t.Context(), ground(t, ""), c.moment, most)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		t.Log(p)
+			if !p.OK || p.Lifted <= 0 || p.Struck == "" {
+				t.Error(p)
+			}
+			if c.moment.Signal == heal.KillBoth { // else its guard heals while we look
+				for _, want := range []string{c.seen, "the journal shows"} {
+					if !slices.ContainsFunc(p.Harm, func(s string) bool { return strings.Contains(s, want) }) {
+						t.Errorf("there is no %q in %q", want, p.Harm)
+					}
+				}
+			}
+			t.Log(p)
+		})
 	}
 }
 
@@ -155,6 +153,9 @@ func TestCases(t *testing.T) {
 			}
 		}
 		powers[power] = max(powers[power], steps)
+		if !slices.Contains(all, heal.Moment{Phase: string(chaos.Injected), Signal: heal.KillBoth, Fault: k.Name, Monkey: true}) {
+			t.Errorf("no monkey is killed with %s on", k.Name)
+		}
 	}
 	for power, steps := range powers {
 		if steps != 2*len(heal.Steps) {
@@ -163,7 +164,7 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// TestTheProofSeesWhatIsLeft leaves a run with a frozen instance alone, killed
+// TestTheProofSeesWhatIsLeft leaves a monkey with a frozen instance alone, killed
 // together with its guard: everything that can be left is, and must be seen.
 func TestTheProofSeesWhatIsLeft(t *testing.T) {
 	seen(t, "", "process ", ", stopped", "listening socket", "temporary folder", "entry in the state folder", "System V segment")
@@ -175,10 +176,11 @@ func TestTheProofSeesContainers(t *testing.T) {
 }
 
 func seen(t *testing.T, engine string, things ...string) {
+	t.Parallel()
 	g := ground(t, engine)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*most)
 	defer cancel()
-	before, after, err := g.Unhealed(ctx, heal.Moment{Engine: engine, Phase: "hold", Experiment: "catalog-replica-paused"})
+	before, after, err := g.Unhealed(ctx, heal.Moment{Engine: engine, Phase: string(chaos.Injected), Fault: "pause", Monkey: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,6 +196,7 @@ func seen(t *testing.T, engine string, things ...string) {
 
 // TestTheProofSeesAHarmedBystander stops one bystander and kills the other.
 func TestTheProofSeesAHarmedBystander(t *testing.T) {
+	t.Parallel()
 	g := ground(t, "")
 	if harmed := g.Harmed(); len(harmed) > 0 {
 		t.Fatal(harmed)
@@ -212,6 +215,7 @@ func TestTheProofSeesAHarmedBystander(t *testing.T) {
 
 // TestTheProofSeesAHarmedContainer pauses one bystander and removes the other.
 func TestTheProofSeesAHarmedContainer(t *testing.T) {
+	t.Parallel()
 	g := ground(t, heal.Docker)
 	if harmed := g.Harmed(); len(harmed) > 0 {
 		t.Fatal(harmed)

@@ -17,6 +17,7 @@ type Moment struct {
 	Signal     Signal        `json:"signal"`
 	Experiment string        `json:"experiment,omitempty"` // that is run
 	Fault      string        `json:"fault,omitempty"`      // that is the only one of an experiment made for it, see [Cases]
+	Monkey     bool          `json:"monkey,omitempty"`     // it is a monkey that does the fault, and not a run
 	Cold       bool          `json:"cold"`                 // there is no template of a database yet: initdb runs
 }
 
@@ -31,7 +32,11 @@ func (m Moment) String() string {
 		on = " on " + m.Engine
 	}
 	if m.Fault != "" {
-		return fmt.Sprintf("%s %s of %s%s", m.Signal, m.Phase, m.Fault, on)
+		by := ""
+		if m.Monkey {
+			by = " by the monkey"
+		}
+		return fmt.Sprintf("%s %s of %s%s%s", m.Signal, m.Phase, m.Fault, by, on)
 	}
 	return fmt.Sprintf("%s %s+%s of %s%s%s", m.Signal, m.Phase, m.Delay.Round(time.Millisecond), m.Experiment, on, cold)
 }

@@ -131,6 +131,9 @@ func (s *scene) lifted(ctx context.Context, since time.Time, most time.Duration)
 // says so, and harms nothing, is all there is to show.
 func (s *scene) unable(ctx context.Context, p Proof, most time.Duration) (Proof, error) {
 	entries, _, err := runner.ReadJournal(s.journal())
+	if s.refused() {
+		p.Unable, err = lastLine(s.output.String()), nil
+	}
 	if err != nil {
 		return p, err
 	}
@@ -143,8 +146,12 @@ func (s *scene) unable(ctx context.Context, p Proof, most time.Duration) (Proof,
 		}
 	}
 	struck := time.Now()
-	if err := s.strike(Interrupt, false); err != nil {
-		return p, err
+	select {
+	case <-s.ended: // by itself
+	default:
+		if err := s.strike(Interrupt, false); err != nil {
+			return p, err
+		}
 	}
 	s.lookNoMore()
 	p.Left, p.Seconds = s.settle(ctx, struck, most)

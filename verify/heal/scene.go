@@ -56,21 +56,11 @@ func (g *Ground) open(m Moment) (*scene, error) {
 	if s.watch, err = newWatch(g.dir); err != nil {
 		return nil, err
 	}
-	args := []string{"run", "--rate", "20", "--out", s.folder()}
-	if m.Engine != "" {
-		args = append(args, "--engine", m.Engine)
+	args, err := s.words(m)
+	if err != nil {
+		return nil, err
 	}
-	word := m.Experiment
-	if m.Fault != "" {
-		k, err := kindOf(m.Fault)
-		if err != nil {
-			return nil, err
-		}
-		if word, err = write(s.dir, k); err != nil {
-			return nil, err
-		}
-	}
-	s.run = s.bedlam(append(args, word)...)
+	s.run = s.bedlam(args...)
 	s.run.Stdout, s.run.Stderr = &s.output, &s.output
 	if err := s.run.Start(); err != nil {
 		return nil, err
@@ -81,6 +71,32 @@ func (g *Ground) open(m Moment) (*scene, error) {
 		close(s.ended)
 	}()
 	return s, nil
+}
+
+// words are what Bedlam is told to do: a run, or a monkey that strikes a second
+// after the first customer and holds for longer than anybody waits here.
+func (s *scene) words(m Moment) ([]string, error) {
+	args := []string{"run"}
+	if m.Monkey {
+		args = []string{"monkey", "--mean", "1s", "--least", "1s", "--hold", "5m", "--share", "100", "--control", "off"}
+	}
+	args = append(args, "--rate", "20", "--out", s.folder())
+	if m.Engine != "" {
+		args = append(args, "--engine", m.Engine)
+	}
+	if m.Fault == "" {
+		return append(args, m.Experiment), nil
+	}
+	k, err := kindOf(m.Fault)
+	if err != nil {
+		return nil, err
+	}
+	if m.Monkey {
+		path, err := writeCatalogue(s.dir, k)
+		return append(args, "--catalogue", path), err
+	}
+	path, err := write(s.dir, k)
+	return append(args, path), err
 }
 
 // bedlam returns a command of the tool in the scene's surroundings.
