@@ -13,6 +13,7 @@ import (
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/chaos/check"
 	"github.com/bedlamlab/bedlam/chaos/experiments"
+	"github.com/bedlamlab/bedlam/chaos/fault"
 	"github.com/bedlamlab/bedlam/chaos/runner"
 	"github.com/bedlamlab/bedlam/chaos/shrink"
 )
@@ -88,7 +89,7 @@ func Shrink(ctx context.Context, folder string, o ShrinkOptions) (Shrunk, error)
 	}
 	if err == nil {
 		fits := func(c chaos.Experiment) error { return experiments.Fit(c, rec.Plan.Topology) }
-		e, err = shrink.Reduce(ctx, e, fits, r.test)
+		e, err = shrink.Reduce(ctx, e, shrink.Rules{Fits: fits, Milder: fault.Milder}, r.test)
 	}
 	out.Experiment, out.After, out.Runs, out.Known = e, shrink.Of(e), r.runs, r.known
 	if out.Spent = errors.Is(err, shrink.ErrSpent); out.Spent {

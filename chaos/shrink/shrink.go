@@ -14,13 +14,21 @@ import (
 	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
-	"github.com/bedlamlab/bedlam/chaos/fault"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
 // A Test reports whether an experiment still fails in the way that is looked
 // for. Its error ends the reduction.
 type Test func(context.Context, chaos.Experiment) (bool, error)
+
+// Rules say what else may be tried.
+type Rules struct {
+	// Fits refuses what is no experiment of the system, for which no run is made.
+	Fits func(chaos.Experiment) error
+	// Milder returns the parameters of a harm, each time with another one of
+	// them made milder.
+	Milder func(chaos.Spec) [][]byte
+}
 
 // ErrSpent is what a [Test] returns when no more runs are to be made: the
 // reduction ends with the smallest that it has found.
@@ -86,21 +94,20 @@ const (
 )
 
 // Reduce returns the smallest experiment that it finds to fail still: one of
-// which no single part can go. e is explicit and fails. fits refuses what is no
-// experiment of the system, for which no run is made. With [ErrSpent] or another
+// which no single part can go. e is explicit and fails. With [ErrSpent] or another
 // error of the test, the experiment is the smallest until then.
-func Reduce(ctx context.Context, e chaos.Experiment, fits func(chaos.Experiment) error, test Test) (chaos.Experiment, error) {
+func Reduce(ctx context.Context, e chaos.Experiment, r Rules, test Test) (chaos.Experiment, error) {
 	fails := func(c chaos.Experiment) (bool, error) {
-		if fits(c) != nil {
+		if r.Fits(c) != nil {
 			return false, nil
 		}
 		return test(ctx, c)
 	}
 	for {
 		before := e
-		for _, pass := range []func(chaos.Experiment, func(chaos.Experiment) (bool, error)) (chaos.Experiment, error){steps, victims, lengths, magnitudes} {
+		for _, reduce := range []pass{steps, victims, lengths, r.magnitudes} {
 			var err error
-			if e, err = pass(e, fails); err != nil {
+			if e, err = reduce(e, fails); err != nil {
 				return e, err
 			}
 		}
@@ -109,6 +116,9 @@ func Reduce(ctx context.Context, e chaos.Experiment, fits func(chaos.Experiment)
 		}
 	}
 }
+
+// A pass reduces one aspect of an experiment.
+type pass func(e chaos.Experiment, fails func(chaos.Experiment) (bool, error)) (chaos.Experiment, error)
 
 // same reports whether a round of all passes has changed nothing.
 func same(a, b chaos.Experiment) bool {
@@ -194,11 +204,11 @@ func lengths(e chaos.Experiment, fails func(chaos.Experiment) (bool, error)) (ch
 }
 
 // magnitudes halves each parameter for as long as it still fails.
-func magnitudes(e chaos.Experiment, fails func(chaos.Experiment) (bool, error)) (chaos.Experiment, error) {
+func (r Rules) magnitudes(e chaos.Experiment, fails func(chaos.Experiment) (bool, error)) (chaos.Experiment, error) {
 	for i := range e.Method {
 		for milder := true; milder; {
 			milder = false
-			for _, args := range fault.Milder(e.Method[i].Spec) {
+			for _, args := range r.Milder(e.Method[i].Spec) {
 				c := with(e, i, func(s *chaos.Step) { s.Args = args })
 				ok, err := fails(c)
 				if err != nil {

@@ -12,13 +12,14 @@ import (
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/chaos/experiments"
+	"github.com/bedlamlab/bedlam/chaos/fault"
 	"github.com/bedlamlab/bedlam/chaos/runner"
 	"github.com/bedlamlab/bedlam/chaos/shrink"
 	"github.com/bedlamlab/bedlam/services"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
-func anything(chaos.Experiment) error { return nil }
+var anything = shrink.Rules{Fits: func(chaos.Experiment) error { return nil }, Milder: fault.Milder}
 
 // explicit is a built-in experiment with what the seed chose for it.
 func explicit(t *testing.T, name string, seed uint64) chaos.Experiment {
@@ -164,7 +165,7 @@ func TestSpent(t *testing.T) {
 // What is no experiment of the system is never run.
 func TestMisfits(t *testing.T) {
 	e := explicit(t, "bank-slow-then-cut-off", 1)
-	_, err := shrink.Reduce(t.Context(), e, func(chaos.Experiment) error { return errors.New("no") }, func(context.Context, chaos.Experiment) (bool, error) {
+	_, err := shrink.Reduce(t.Context(), e, shrink.Rules{Fits: func(chaos.Experiment) error { return errors.New("no") }, Milder: fault.Milder}, func(context.Context, chaos.Experiment) (bool, error) {
 		t.Error("it was run")
 		return false, nil
 	})
