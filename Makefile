@@ -119,6 +119,10 @@ verify-heal-faults: build ## killed with every fault on, and at every step of th
 verify-cycles: ## ten thousand faults injected and lifted: no rule, goroutine or descriptor is left (about a minute)
 	BEDLAM_CYCLES=10000 go test -count 1 -run TestCyclesLeaveNothing ./verify/heal
 
+.PHONY: mutate
+mutate: build ## change the judge in one place at a time: its tests must notice (about 2 h; goes on where it was)
+	@bin/bedlam verify mutate
+
 .PHONY: lint
 lint: ## gofmt, vet, staticcheck, go.mod tidy, contracts
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not gofmt'ed:"; echo "$$out"; exit 1; }

@@ -45,7 +45,13 @@ func (o Options) topology() topology.System {
 	if o.Engine == attached {
 		return o.file.System
 	}
-	return services.Shop()
+	shop := services.Shop()
+	if o.without != nil {
+		if lesser, err := shop.Without(o.without.edge, o.without.mechanism); err == nil { // it was read from the shop
+			return lesser
+		}
+	}
+	return shop
 }
 
 // lacks says which data the run cannot have.

@@ -56,6 +56,7 @@ type Options struct {
 	Bedlam    string  // path of the bedlam program, which is guard and relay; this program
 	Observe   func(Status)
 
+	without *lacking          // what [Ablate] has off
 	auto    bool              // Isolation was left open
 	disks   bool              // stores have disks of their own, where the machine can
 	file    attach.File       // that System names

@@ -88,7 +88,7 @@ func (r *run) holding(faults []*Harm, w *witness) (done bool, err error) {
 	if waiting || held < holdLeast {
 		return false, nil
 	}
-	return held >= holdMost || w.enough(faults, first), nil
+	return held >= HoldMost || w.enough(faults, first), nil
 }
 
 func (r *run) inject(ctx context.Context, f *Harm) error {

@@ -25,8 +25,8 @@ const (
 	// holdLeast is three times the breakers' rolling window, so that they
 	// open, ask again and settle while the fault is on.
 	holdLeast = 6 * time.Second
-	// holdMost bounds the wait for requests that met the fault.
-	holdMost = 12 * time.Second
+	// HoldMost bounds the wait for requests that met the fault.
+	HoldMost = 12 * time.Second
 	// witnessesWanted is the number of requests at which the shop's own
 	// traces are proof enough: with none of 30 spared, the fault reached more
 	// than nine in ten of such requests (the rule of three: 3/30).

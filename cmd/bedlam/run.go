@@ -16,7 +16,7 @@ import (
 
 func runCommand(code *int) *cobra.Command {
 	var o bedlam.Options
-	var dry bool
+	var dry, ablate bool
 	c := &cobra.Command{
 		Use:   "run [NAME|FILE …]",
 		Short: "Run experiments and judge them",
@@ -34,6 +34,7 @@ so that experiments on the network are INCONCLUSIVE there.`,
   bedlam run --seed 7 smoke
   bedlam run recommend-down bank-slow-then-cut-off
   bedlam run --rate 60 --out /tmp/run1 ./mine.yaml
+  bedlam run --ablate bank-slow-then-cut-off
   bedlam run --system deploy/compose/system.yaml catalog-replica-paused`,
 		RunE: func(c *cobra.Command, words []string) error {
 			o.Words = words
@@ -55,6 +56,16 @@ so that experiments on the network are INCONCLUSIVE there.`,
 			}
 			p := newProgress(os.Stderr)
 			o.Observe = p.show
+			if ablate {
+				a, err := bedlam.Ablate(c.Context(), o)
+				p.done()
+				if err != nil {
+					return err
+				}
+				printAblation(os.Stdout, a)
+				fmt.Printf("Runs: %s\n", shown(a.Folder))
+				return nil
+			}
 			out, err := bedlam.Run(c.Context(), o)
 			p.done()
 			if out.Result.Schema == "" {
@@ -73,6 +84,7 @@ so that experiments on the network are INCONCLUSIVE there.`,
 	f.StringVar(&o.Isolation, "isolation", "", isolationHelp)
 	f.StringVar(&o.System, "system", "", "a `FILE` that names running containers, to break those in place of an engine's")
 	f.BoolVar(&dry, "dry-run", false, "print what would be done, and do nothing")
+	f.BoolVar(&ablate, "ablate", false, "run one experiment again and again, each time with one mechanism of one edge that it touches off, and print what each is worth")
 	f.Uint64Var(&o.Seed, "seed", 1, "decides arrivals, victims and moments")
 	f.Float64Var(&o.Rate, "rate", bedlam.DefaultRate, "journeys a second")
 	f.StringVar(&o.Arrivals, "arrivals", "poisson", "poisson or constant")

@@ -37,7 +37,7 @@ func verifyCommand(code *int) *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	c.AddCommand(verifyHealCommand(code))
+	c.AddCommand(verifyHealCommand(code), verifyMutateCommand(code))
 	f.Uint64Var(&seeds, "seeds", 10, "how many seeds")
 	f.Uint64Var(&from, "from", 1, "the first seed")
 	f.StringVar(&o.Suite, "suite", "default", "what the shop as it is, and with harmless patches, must pass")
