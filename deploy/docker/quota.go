@@ -111,7 +111,7 @@ func (q quota) shows(ctx context.Context, j impair.Job, v view) (bool, error) {
 		return false, err
 	}
 	if now.Running && !now.Paused {
-		return within{q.hands}.shows(ctx, j, now)
+		return within(q).shows(ctx, j, now)
 	}
 	want, err := wanted(j)
 	return now.Share == want, err
