@@ -1,6 +1,7 @@
 package defects_test
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,19 +68,24 @@ func TestTheCatalogue(t *testing.T) {
 	t.Logf("%d defects, %d decoys, %d harmless patches", kinds[defects.Defect], kinds[defects.Decoy], kinds[defects.Harmless])
 }
 
-// TestPatchesBuild builds the shop with patches as it is tried.
-func TestPatchesBuild(t *testing.T) {
+// TestAPatchIsBuiltIn builds the shop with a patch of a file that it embeds, as
+// it is tried, and finds what the patch takes out gone.
+func TestAPatchIsBuiltIn(t *testing.T) {
 	root := sources(t)
 	for _, p := range all(t) {
-		if p.Name != "acknowledged-before-it-is-kept" {
+		if p.Name != "stock-taken-before-the-reservation" {
 			continue
 		}
 		out := filepath.Join(t.TempDir(), "shop")
 		if err := p.Build(t.Context(), root, out); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := os.Stat(out); err != nil {
+		program, err := os.ReadFile(out)
+		if err != nil {
 			t.Fatal(err)
+		}
+		if !bytes.Contains(program, []byte("CREATE FUNCTION reserve(")) || bytes.Contains(program, []byte("its twin or its release came first")) {
+			t.Error("the shop was built without the patch")
 		}
 		return
 	}

@@ -62,6 +62,19 @@ func TestEveryPatchCompiles(t *testing.T) {
 		}
 		return os.Open(packages[name].Export)
 	})
+	t.Run("what does not compile is refused", func(t *testing.T) {
+		l := packages[module+"/services/payment"]
+		if len(l.GoFiles) == 0 {
+			t.Fatal("payment has no files")
+		}
+		broken := filepath.Join(t.TempDir(), "broken.go")
+		if err := os.WriteFile(broken, []byte("package payment\n\nimport \"strconv\"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := compiles(fset, built, l, map[string]string{filepath.Join(l.Dir, l.GoFiles[0]): broken}); err == nil {
+			t.Error("a file without its declarations, and with an import that it does not use, compiles")
+		}
+	})
 	for _, p := range all(t) {
 		t.Run(p.Name, func(t *testing.T) {
 			copies, err := p.Apply(t.Context(), root, t.TempDir())
