@@ -25,19 +25,41 @@ func (v *view) traffic(edge string, w chaos.Window) reading {
 // perRequest is how many attempts and statements over an edge began in a window
 // for each request due in it, and how many of those there were.
 func (m *meter) perRequest(edge string, w chaos.Window) (share float64, due int) {
-	due = len(m.due(w))
-	if due == 0 || w.To <= w.From || m.rec.Spans == nil {
-		return 0, due
+	if due = len(m.due(w)); due == 0 {
+		return 0, 0
 	}
-	from, to, began := m.moment(w.From), m.moment(w.To), 0
-	m.rec.Spans.Between(from, to, func(s collector.Span) bool {
-		if s.Kind != collector.Client || s.Start.Before(from) || !s.Start.Before(to) || !sent(s) {
-			return true
+	began := 0
+	for name, n := range m.flow(w) {
+		if edge == "" || name == edge {
+			began += n
 		}
-		if e, known := m.edges[[2]string{s.Service, s.Peer}]; known && (edge == "" || e.Name() == edge) {
-			began++
+	}
+	return float64(began) / float64(due), due
+}
+
+// flow counts the attempts and statements that began in a window, by edge; each
+// window once.
+func (m *meter) flow(w chaos.Window) map[string]int {
+	if f, ok := m.flows[w]; ok {
+		return f
+	}
+	f := map[string]int{}
+	m.flows[w] = f
+	if w.To <= w.From || m.rec.Spans == nil {
+		return f
+	}
+	byPair := map[[2]string]int{}
+	from, to := m.moment(w.From), m.moment(w.To)
+	m.rec.Spans.Between(from, to, func(s collector.Span) bool {
+		if s.Kind == collector.Client && !s.Start.Before(from) && s.Start.Before(to) && sent(s) {
+			byPair[[2]string{s.Service, s.Peer}]++
 		}
 		return true
 	})
-	return float64(began) / float64(due), due
+	for pair, n := range byPair {
+		if e, known := m.edges[pair]; known {
+			f[e.Name()] = n
+		}
+	}
+	return f
 }
