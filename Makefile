@@ -95,13 +95,21 @@ bench-faults: build ## compare the relay with haproxy and Toxiproxy in rounds th
 	@bin/bedlam bench faults
 
 .PHONY: verify-verdict
-verify-verdict: build ## ten seeds of the shop as it is, harmless patches and defects (about 2 h; goes on where it was)
+verify-verdict: build ## ten seeds of the shop as it is, harmless patches and a sample of the defects (about 2 h; goes on where it was)
 	@bin/bedlam verify --seeds 10
 
 .PHONY: verify-sample
 verify-sample: build ## one seed of each of verify-verdict's subjects (about 8 minutes)
 	@bin/bedlam verify --seeds 1 --results $$(mktemp -d)/verdict.jsonl clean
-	@bin/bedlam verify --seeds 1 --suite smoke --results $$(mktemp -d)/verdict.jsonl $$(bin/bedlam list patches | cut -d' ' -f1)
+	@bin/bedlam verify --seeds 1 --suite smoke --results $$(mktemp -d)/verdict.jsonl
+
+.PHONY: verify-defects
+verify-defects: build ## score Bedlam: every seeded bug, every decoy and the shop as it is, ten times (about 5 h; goes on where it was)
+	@bin/bedlam defects --repeat 10
+
+.PHONY: verify-unharmed
+verify-unharmed: build ## no seeded bug shows without its fault (about 20 minutes; goes on where it was)
+	@bin/bedlam defects --unharmed
 
 .PHONY: verify-heal
 verify-heal: build ## fifty runs, interrupted or killed at seeded moments: nothing is left (about 15 minutes; goes on where it was)

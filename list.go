@@ -42,7 +42,7 @@ var lists = map[string]func() ([]Item, error){
 	"patches": func() (items []Item, err error) {
 		all, err := defects.All()
 		for _, p := range all {
-			items = append(items, Item{p.Name, p.Kind + ": " + p.What, p})
+			items = append(items, Item{p.Name, strings.TrimSpace(p.Kind+" "+p.ID) + ": " + p.What, p})
 		}
 		return items, err
 	},

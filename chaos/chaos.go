@@ -164,7 +164,7 @@ type Hypothesis struct {
 
 // A Limit is one line of a hypothesis: a metric of a phase, and its bounds.
 type Limit struct {
-	Metric string  `json:"metric"`          // goodput, failed, degraded, p50, p99, recovery, amplification, …
+	Metric string  `json:"metric"`          // goodput, failed, degraded, p50, p99, recovery, amplification, traffic, …
 	Phase  string  `json:"phase,omitempty"` // baseline, fault or after; fault unless given
 	Class  string  `json:"class,omitempty"` // of requests; empty: all
 	Edge   string  `json:"edge,omitempty"`  // from->to; for metrics of edges

@@ -18,5 +18,6 @@ var Metrics = []Metric{
 	{"p99", "s", "99th percentile of the latency from the due time"},
 	{"p99.9", "s", "99.9th percentile of the latency from the due time"},
 	{"amplification", "x", "attempts over first attempts, of one edge or of the whole shop; those that an open breaker kept from being sent count in neither"},
+	{"traffic", "x", "attempts and statements for each request that was due, of one edge or of the whole shop, over the same in the baseline"},
 	{"recovery", "s", "time until goodput is back in the baseline's band for 3 s: from the lift, but from the injection of a fault that passes by itself (a kill, stop or oom without hold, a restart, sessions ended once); of several faults the longest"},
 }

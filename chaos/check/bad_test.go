@@ -199,7 +199,7 @@ var badData = []bad{
 	}, "outbox-empty", "orders", bankCut, chaos.Fail},
 	{"an event that was acknowledged and never came", func(t *testing.T, w *world) {
 		w.drop("shipping.audit_inbox", "order_id", w.inBank(t).Order)
-	}, "events-arrive", "orders", bankCut, chaos.Fail},
+	}, "events-arrive", "orders->shipping", bankCut, chaos.Fail},
 	{"an event that was taken in twice", func(t *testing.T, w *world) {
 		w.put("shipping.audit_inbox", w.find(t, "shipping.audit_inbox", "order_id", w.inBank(t).Order))
 	}, "events-arrive", "shipping", bankCut, chaos.Fail},

@@ -111,7 +111,7 @@ func (v *view) lateFor(l chaos.Limit) string {
 
 // untraced says why the calls that a limit speaks of left no traces.
 func (v *view) untraced(l chaos.Limit) string {
-	if l.Metric != "amplification" {
+	if l.Metric != "amplification" && l.Metric != "traffic" {
 		return ""
 	}
 	return v.m.untraced(l.Edge)

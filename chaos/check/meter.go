@@ -32,6 +32,7 @@ type meter struct {
 	edges    map[[2]string]topology.Edge
 	samples  map[sampleKey]*sample
 	counts   map[chaos.Window]calls
+	flows    map[chaos.Window]map[string]int
 }
 
 // A view is one experiment's part of a record. Times are seconds of the run.
@@ -54,7 +55,7 @@ type view struct {
 
 func newMeter(rec *chaos.Record) *meter {
 	m := &meter{rec: rec, requests: rec.Requests, start: rec.Header.Start, edges: map[[2]string]topology.Edge{},
-		samples: map[sampleKey]*sample{}, counts: map[chaos.Window]calls{}}
+		samples: map[sampleKey]*sample{}, counts: map[chaos.Window]calls{}, flows: map[chaos.Window]map[string]int{}}
 	if !slices.IsSortedFunc(m.requests, func(a, b loadgen.Request) int { return byDue(&a, &b) }) {
 		m.requests = sortedByDue(m.requests)
 	}

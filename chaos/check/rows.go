@@ -23,6 +23,8 @@ func (v *view) metric(name, class, edge string, w chaos.Window, c clock) reading
 	switch name {
 	case "amplification":
 		return v.m.amplification(edge, w)
+	case "traffic":
+		return v.traffic(edge, w)
 	case "recovery":
 		return v.recoveryTime(c)
 	}

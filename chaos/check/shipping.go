@@ -35,7 +35,8 @@ var eventsArrive = invariant{
 			}
 			switch got := inbox[event]; {
 			case got == 0 && r.text("published_at") != "":
-				bad("orders", "event %s of order %s was sent off and never arrived", event, order)
+				// Told so by one, or lost by the other: the books do not say.
+				bad("orders->shipping", "event %s of order %s was sent off and never arrived", event, order)
 			case got > 1:
 				bad("shipping", "event %s of order %s was taken in %d times", event, order, got)
 			}

@@ -6,26 +6,25 @@
 //
 // A header is lines of "# key: value" in front of the diff:
 //
-//	# kind: defect            or harmless
+//	# kind: defect            or harmless, or decoy
+//	# id: B11                 its number in the catalogue; of a defect and of a decoy
 //	# what: payment charges again on a retry
-//	# exposed-by: payment-replica-killed, bank-slow-then-cut-off
-//	# check: captured-once    the check that must catch it
-//	# site: payment           the service or edge at fault
+//	# exposed-by: bank-slow-then-cut-off
+//	# check: captured-once    the check that must catch it, or one of several
+//	# site: payment           the service or edge at fault, or one of several
+//	# sample: yes             of a defect: one of the few that each release is tried with
+//
+// A decoy looks like a bug to who looks carelessly, and is none: it is run
+// through experiments (exposed-by, too) in which it must not be reported.
 //
 // To add one, add its file. Nothing that judges looks at a name or a patch.
 package defects
 
 import (
 	"bytes"
-	"context"
 	"embed"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -37,16 +36,19 @@ var files embed.FS
 const (
 	Defect   = "defect"   // a bug: the experiments that expose it must fail and name its site
 	Harmless = "harmless" // a change of behaviour that must not alter a verdict
+	Decoy    = "decoy"    // a behaviour under fault that looks wrong and is right
 )
 
 // A Patch is one change to the shop's sources.
 type Patch struct {
 	Name      string
 	Kind      string
+	ID        string // its number in the catalogue, as B11 or D03
 	What      string
-	ExposedBy []string // experiments; of a defect
+	ExposedBy []string // experiments; of a defect or a decoy
 	Checks    []string // any of which catches it; of a defect
 	Sites     []string // services or edges, any of which is right; of a defect
+	Sample    bool     // a defect that stands for its like where time is short
 
 	diff []byte
 }
@@ -76,10 +78,12 @@ func parse(name string, b []byte) (Patch, error) {
 	p := Patch{Name: name}
 	fields := map[string]func(string){
 		"kind":       func(v string) { p.Kind = v },
+		"id":         func(v string) { p.ID = v },
 		"what":       func(v string) { p.What = v },
 		"exposed-by": func(v string) { p.ExposedBy = words(v) },
 		"check":      func(v string) { p.Checks = words(v) },
 		"site":       func(v string) { p.Sites = words(v) },
+		"sample":     func(v string) { p.Sample = v == "yes" },
 	}
 	rest := b
 	for bytes.HasPrefix(rest, []byte("# ")) {
@@ -87,19 +91,21 @@ func parse(name string, b []byte) (Patch, error) {
 		key, value, ok := strings.Cut(strings.TrimPrefix(string(line), "# "), ": ")
 		set, known := fields[key]
 		if !ok || !known {
-			return p, fmt.Errorf("%s: header line %q is none of kind, what, exposed-by, check, site", name, line)
+			return p, fmt.Errorf("%s: header line %q is none of kind, id, what, exposed-by, check, site, sample", name, line)
 		}
 		set(strings.TrimSpace(value))
 		rest = after
 	}
 	p.diff = rest
 	switch {
-	case p.Kind != Defect && p.Kind != Harmless:
-		return p, fmt.Errorf("%s: kind is %q, want %s or %s", name, p.Kind, Defect, Harmless)
+	case p.Kind != Defect && p.Kind != Harmless && p.Kind != Decoy:
+		return p, fmt.Errorf("%s: kind is %q, want %s, %s or %s", name, p.Kind, Defect, Harmless, Decoy)
 	case p.What == "":
 		return p, fmt.Errorf("%s: it does not say what it does", name)
-	case p.Kind == Defect && (len(p.ExposedBy) == 0 || len(p.Checks) == 0 || len(p.Sites) == 0):
-		return p, fmt.Errorf("%s: a defect says exposed-by, check and site", name)
+	case p.Kind == Defect && (p.ID == "" || len(p.ExposedBy) == 0 || len(p.Checks) == 0 || len(p.Sites) == 0):
+		return p, fmt.Errorf("%s: a defect says id, exposed-by, check and site", name)
+	case p.Kind == Decoy && (p.ID == "" || len(p.ExposedBy) == 0):
+		return p, fmt.Errorf("%s: a decoy says id and exposed-by", name)
 	case len(p.targets()) == 0:
 		return p, fmt.Errorf("%s: the diff changes no file", name)
 	}
@@ -131,72 +137,4 @@ func (p Patch) targets() []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-// Build builds the shop of the module in root with the patch applied, to out.
-// The error says whether the patch does not apply or the result does not
-// compile.
-func (p Patch) Build(ctx context.Context, root, out string) error {
-	dir, err := os.MkdirTemp("", "bedlam-patch-*")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	overlay, err := p.overlay(ctx, root, dir)
-	if err != nil {
-		return fmt.Errorf("patch %s: %w", p.Name, err)
-	}
-	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-overlay", overlay, "-o", out, "./cmd/shop")
-	c.Dir = root
-	c.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := c.CombinedOutput(); err != nil {
-		return fmt.Errorf("patch %s: building the shop: %w: %s", p.Name, err, bytes.TrimSpace(text))
-	}
-	return nil
-}
-
-// overlay writes the patched copies of the files below dir, and the file that
-// tells the go command of them.
-func (p Patch) overlay(ctx context.Context, root, dir string) (string, error) {
-	replace := map[string]string{}
-	for _, t := range p.targets() {
-		from, to := filepath.Join(root, t), filepath.Join(dir, t)
-		b, err := os.ReadFile(from)
-		if err != nil {
-			return "", err
-		}
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(to, b, 0o644); err != nil {
-			return "", err
-		}
-		replace[from] = to
-	}
-	// git apply works outside of a repository, and git is what the sources
-	// came with.
-	c := exec.CommandContext(ctx, "git", "apply", "-p1", "--whitespace=nowarn", "-")
-	c.Dir, c.Stdin = dir, bytes.NewReader(p.diff)
-	c.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
-	if text, err := c.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("it does not apply: %w: %s", err, bytes.TrimSpace(text))
-	}
-	changed := false
-	for from, to := range replace {
-		a, errA := os.ReadFile(from)
-		b, errB := os.ReadFile(to)
-		if err := errors.Join(errA, errB); err != nil {
-			return "", err
-		}
-		changed = changed || !bytes.Equal(a, b)
-	}
-	if !changed {
-		return "", errors.New("it applied and changed nothing")
-	}
-	b, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(dir, "overlay.json")
-	return file, os.WriteFile(file, b, 0o644)
 }

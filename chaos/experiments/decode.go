@@ -199,9 +199,9 @@ func (d decoder) limit(n *yaml.Node) (chaos.Limit, error) {
 	}
 	switch {
 	// What a metric does not look at would be taken for something that it does.
-	case l.Edge != "" && l.Metric != "amplification":
-		return l, d.errorf(n, "%s is no metric of an edge: only amplification takes one", l.Metric)
-	case l.Class != "" && (l.Metric == "amplification" || l.Metric == "recovery"):
+	case l.Edge != "" && l.Metric != "amplification" && l.Metric != "traffic":
+		return l, d.errorf(n, "%s is no metric of an edge: only amplification and traffic take one", l.Metric)
+	case l.Class != "" && (l.Metric == "amplification" || l.Metric == "traffic" || l.Metric == "recovery"):
 		return l, d.errorf(n, "%s takes no class", l.Metric)
 	case l.Phase != "" && l.Metric == "recovery":
 		return l, d.errorf(n, "recovery takes no phase: it has a time of its own")

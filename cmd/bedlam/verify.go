@@ -16,7 +16,7 @@ func verifyCommand(code *int) *cobra.Command {
 	c := &cobra.Command{
 		Use:    "verify [NAME …]",
 		Short:  "Show that verdicts can fail and do not cry wolf",
-		Long:   "Runs the shop as it is, with each harmless patch and with each defect, and appends\nwhat came of it to the results. It can be cut short and goes on where it was.",
+		Long:   "Runs the shop as it is, with each harmless patch and with a sample of the\ndefects (bedlam defects has them all), and appends what came of it to the results.\nIt can be cut short and goes on where it was.",
 		Hidden: true,
 		RunE: func(c *cobra.Command, names []string) error {
 			o.Names = names

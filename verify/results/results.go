@@ -1,7 +1,8 @@
 // Package results keeps what a long proof has shown so far: a file of JSON
 // lines that is only ever appended to, so that a proof that is cut short goes
-// on where it was. [Read] and [Append] are all there is; [Revision] names the
-// sources that a result belongs to.
+// on where it was. [Read] and [Append] are what it takes; [Revision] names the
+// sources that a result belongs to, and [Keep] keeps the folder of a run that
+// somebody should look at.
 package results
 
 import (
@@ -15,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // maxLine is far above any result, which names some tens of reasons at most.
@@ -60,6 +62,20 @@ func Append(path string, result any) error {
 	}
 	_, err = f.Write(append(line, '\n'))
 	return errors.Join(err, f.Close())
+}
+
+// Keep moves the folder of a run that was not as it should be beside the file
+// of results, for somebody to look at.
+func Keep(folder, path string) error {
+	to := filepath.Join(filepath.Dir(path), "kept", filepath.Base(folder)+time.Now().UTC().Format("-20060102T150405"))
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	if os.Rename(folder, to) == nil {
+		return nil
+	}
+	// Another file system.
+	return errors.Join(os.CopyFS(to, os.DirFS(folder)), os.RemoveAll(folder))
 }
 
 // Revision names the sources below root: the commit, and whether they differ

@@ -25,7 +25,7 @@ import (
 type Options struct {
 	Root    string   // of the module, whose sources are built
 	Seeds   []uint64 // each subject is run with each
-	Names   []string // subjects; empty: the clean shop and every patch
+	Names   []string // subjects; empty: the clean shop, every harmless patch and a sample of the defects
 	Suite   string   // that must pass; default unless given
 	Results string   // file that results are appended to; what it has of this commit is not done again
 	Tell    func(string)
@@ -54,8 +54,8 @@ type Proof struct {
 	Seconds     float64                  `json:"seconds"`
 }
 
-// Prove runs the clean shop, the harmless patches and the defects, each with
-// each seed, and appends a [Proof] of each to the results. It returns those
+// Prove runs the clean shop, the harmless patches and a sample of the defects,
+// each with each seed, and appends a [Proof] of each to the results. It returns those
 // of this commit. It can be cut short and goes on where it was.
 func Prove(ctx context.Context, o Options) ([]Proof, error) {
 	all, err := defects.All()
@@ -63,7 +63,12 @@ func Prove(ctx context.Context, o Options) ([]Proof, error) {
 		return nil, err
 	}
 	subjects := append([]defects.Patch{{Name: cleanSubject, Kind: cleanSubject}}, all...)
-	if len(o.Names) > 0 {
+	if len(o.Names) == 0 {
+		// All of the catalogue is for verify/hunt.
+		subjects = slices.DeleteFunc(subjects, func(p defects.Patch) bool {
+			return p.Kind == defects.Decoy || p.Kind == defects.Defect && !p.Sample
+		})
+	} else {
 		for _, name := range o.Names {
 			if !slices.ContainsFunc(subjects, func(p defects.Patch) bool { return p.Name == name }) {
 				return nil, fmt.Errorf("%w: no patch is called %q", bedlam.ErrUsage, name)
@@ -140,7 +145,7 @@ func verifyOne(ctx context.Context, o Options, p defects.Patch, seed uint64, rev
 			if err := os.RemoveAll(folder); err != nil {
 				return proofs, err
 			}
-		} else if err := keep(folder, o.Results); err != nil {
+		} else if err := results.Keep(folder, o.Results); err != nil {
 			return proofs, err
 		}
 		if proof.Verdict != chaos.Inconclusive {
@@ -148,20 +153,6 @@ func verifyOne(ctx context.Context, o Options, p defects.Patch, seed uint64, rev
 		}
 	}
 	return proofs, nil
-}
-
-// keep moves the folder of a run that was not as it should be beside the
-// results, for somebody to look at.
-func keep(folder, results string) error {
-	to := filepath.Join(filepath.Dir(results), "kept", filepath.Base(folder)+time.Now().UTC().Format("-20060102T150405"))
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	if os.Rename(folder, to) == nil {
-		return nil
-	}
-	// Another file system.
-	return errors.Join(os.CopyFS(to, os.DirFS(folder)), os.RemoveAll(folder))
 }
 
 // prove holds a result against what the subject should have come to.

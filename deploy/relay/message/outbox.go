@@ -16,6 +16,7 @@ type outbox struct {
 	mu      sync.Mutex
 	changed sync.Cond
 	pending []byte
+	silent  bool // nothing is written before a greeting
 	closing bool // what is pending is the last
 	dead    bool // nothing can be written any more
 }
@@ -34,6 +35,18 @@ func (o *outbox) put(write func([]byte) []byte) {
 	o.changed.Broadcast()
 }
 
+// greet puts in what goes before everything else, and ends the silence.
+func (o *outbox) greet(write func([]byte) []byte) {
+	o.mu.Lock()
+	if o.silent {
+		o.silent, o.pending = false, append(write(nil), o.pending...)
+	} else {
+		o.pending = write(o.pending)
+	}
+	o.mu.Unlock()
+	o.changed.Broadcast()
+}
+
 // room waits until there is room for more.
 func (o *outbox) room() {
 	o.mu.Lock()
@@ -46,7 +59,7 @@ func (o *outbox) room() {
 // finish says that nothing more comes.
 func (o *outbox) finish() {
 	o.mu.Lock()
-	o.closing = true
+	o.closing, o.silent = true, false
 	o.mu.Unlock()
 	o.changed.Broadcast()
 }
@@ -65,7 +78,7 @@ func (o *outbox) run(c *net.TCPConn) error {
 	var out []byte
 	for {
 		o.mu.Lock()
-		for len(o.pending) == 0 && !o.closing && !o.dead {
+		for (len(o.pending) == 0 || o.silent) && !o.closing && !o.dead {
 			o.changed.Wait()
 		}
 		if o.dead {

@@ -45,6 +45,9 @@ func newParty() *party {
 func runStreams(ctx context.Context, w Wire, said *bufio.Reader) {
 	c := &streams{Wire: w, ctx: ctx, caller: newParty(), callee: newParty(),
 		known: map[uint32]*stream{}, sent: map[uint32]*stream{}, next: 1}
+	// A callee speaks first of its settings. An answer of our own, which may be
+	// faster than that, must not come before them: the caller would hang up.
+	c.caller.silent = true
 	var all sync.WaitGroup
 	part := func(work func() error) {
 		all.Go(func() {
@@ -158,6 +161,8 @@ func (c *streams) answers(f frame) error {
 		}
 	case frameSettings:
 		c.settings(f, c.callee, c.caller)
+		c.caller.greet(func(b []byte) []byte { return appendFrame(b, f.kind, f.flags, 0, f.payload) })
+		return nil
 	case framePush:
 		return errors.New("server push is not spoken")
 	case framePriority, framePriorities:
