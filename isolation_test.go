@@ -37,6 +37,32 @@ func TestIsolated(t *testing.T) {
 			t.Errorf("%s, %q: got %q, %v; want %q", c.engine, c.asked, o.Isolation, err, c.want)
 		}
 	}
+	slow := chaos.Experiment{Method: []chaos.Step{{Spec: chaos.Spec{Action: "kill"}}, {Spec: chaos.Spec{Action: "disk_slow"}}}}
+	for _, c := range []struct {
+		asked       string
+		experiments []chaos.Experiment
+		isolation   string
+		disks       bool
+	}{
+		{"", []chaos.Experiment{plain}, "none", false},
+		{"", []chaos.Experiment{plain, slow}, "none", true},
+		{"auto", []chaos.Experiment{packets, slow}, can, true},
+		{"auto", []chaos.Experiment{packets}, can, false},
+		{"none", []chaos.Experiment{slow}, "none", false},
+	} {
+		o, err := Options{Engine: "process", Isolation: c.asked}.isolated()
+		if err == nil {
+			o, err = o.isolated(c.experiments...)
+		}
+		if err != nil || o.disks != c.disks || o.Isolation != c.isolation {
+			t.Errorf("%q: got %q and disks %t, %v; want %q, %t", c.asked, o.Isolation, o.disks, err, c.isolation, c.disks)
+		}
+	}
+	if can == "full" {
+		if o, err := (Options{Engine: "process", Isolation: "full"}).isolated(); err != nil || !o.disks {
+			t.Errorf("full: disks %t, %v", o.disks, err)
+		}
+	}
 	for _, o := range []Options{{Engine: "docker", Isolation: "full"}, {Engine: "process", Isolation: "some"}, {Engine: attached, Isolation: "none"}} {
 		if _, err := o.isolated(); !errors.Is(err, ErrUsage) {
 			t.Errorf("%+v: %v", o, err)

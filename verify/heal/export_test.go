@@ -57,3 +57,12 @@ var PrepareIn = prepareIn
 
 // Asks returns how a fault is asked for.
 var Asks = asks
+
+// Left is what a watch over that ground sees.
+func Left(ground string) ([]string, error) {
+	w, err := newWatch(ground)
+	if err != nil {
+		return nil, err
+	}
+	return w.left(), nil
+}
