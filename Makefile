@@ -36,8 +36,8 @@ up: build ## start the shop and its customers, until Ctrl-C  [ENGINE=process]
 	@bin/bedlam up --engine $(ENGINE)
 
 .PHONY: monkey
-monkey: build ## start the shop and keep breaking it, until Ctrl-C  [ENGINE=process] [SEED=1]
-	@bin/bedlam monkey --engine $(ENGINE) --seed $(SEED)
+monkey: build ## start the shop and keep breaking it, until Ctrl-C  [ENGINE=process] [SEED=1] [MONKEY="--mean 30s …"]
+	@bin/bedlam monkey --engine $(ENGINE) --seed $(SEED) $(MONKEY)
 
 .PHONY: test
 # Three packages at a time: half of their time they wait, for restarts, leases and daemons.
@@ -120,7 +120,7 @@ verify-heal-docker: build ## the same for thirty runs in containers (about 15 mi
 	@bin/bedlam verify heal --engine docker --moments 30
 
 .PHONY: verify-heal-faults
-verify-heal-faults: build ## killed with every fault on, and at every step of the journal  [ENGINE=process] (about half an hour; goes on where it was)
+verify-heal-faults: build ## runs and monkeys killed with every fault on, and at every step of the journal  [ENGINE=process] (about an hour; goes on where it was)
 	@bin/bedlam verify heal --faults --engine $(ENGINE)
 
 .PHONY: verify-cycles

@@ -148,13 +148,12 @@ func TestProbesSeeTheRelay(t *testing.T) {
 func TestProbesSeeAShareOfTheConnections(t *testing.T) {
 	s := relayedShop(t)
 	cases := []struct{ action, args string }{
-		{"latency", `{"delay":{"latency":"150ms"},"toxicity":0.5}`},
-		{"bandwidth", `{"bandwidth":{"rate":"40KB/s"},"toxicity":0.6}`},
+		{"latency", `{"delay":{"latency":"500ms"},"toxicity":0.5}`},
 		{"partition", `{"toxicity":0.3}`},
 		{"reset", `{"toxicity":0.2,"probability":0.5}`},
 		{"corrupt", `{"percent":50,"toxicity":0.4}`},
 		{"limit_data", `{"bytes":50,"toxicity":0.5}`},
-		{"dial_latency", `{"delay":{"latency":"150ms"},"toxicity":0.5}`},
+		{"dial_latency", `{"delay":{"latency":"500ms"},"toxicity":0.5}`},
 		{"slow_close", `{"delay":"400ms","toxicity":0.05}`},
 		{"abort", `{"percent":60,"toxicity":0.5}`},
 		{"duplicate_request", `{"percent":60,"toxicity":0.5}`},

@@ -27,22 +27,36 @@ func (l links) toxicity() float64 {
 
 // tries is how many connections that are not harmed are no chance any more.
 func (l links) tries() int {
-	if l.toxicity() == 1 {
-		return 1
-	}
 	return int(math.Ceil(math.Log(missed) / math.Log(1-l.toxicity())))
 }
 
-// often is each for a do that judges one new connection: while the rule is on,
-// one of so many over every link must be as wanted that it is no chance if none
-// is, and after the lift, as many must be.
+// often is each for a do that judges one new connection. While the rule is on, it
+// wants two over every link to be harmed of twice as many as are no chance any
+// more if none is: one that is late may be the machine's doing. After the lift,
+// as many must all be unharmed.
 func (l links) often(injected bool, do func(link topology.Link) error) error {
-	return l.each(func(link topology.Link) (err error) {
-		for range l.tries() {
-			if err = do(link); (err == nil) == injected {
-				return err
+	if l.toxicity() == 1 {
+		return l.each(do)
+	}
+	const wanted = 2
+	return l.each(func(link topology.Link) error {
+		if !injected {
+			for range l.tries() {
+				if err := do(link); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		var last error
+		harmed := 0
+		for range wanted * l.tries() {
+			if err := do(link); err != nil {
+				last = err
+			} else if harmed++; harmed == wanted {
+				return nil
 			}
 		}
-		return err
+		return last
 	})
 }
