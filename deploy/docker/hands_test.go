@@ -3,12 +3,17 @@ package docker
 import (
 	"encoding/json"
 	"errors"
+	"net"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/client"
+	"golang.org/x/net/icmp"
+	"golang.org/x/net/ipv4"
 
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
@@ -120,6 +125,43 @@ func TestBeside(t *testing.T) {
 	if all := h.others(); len(all) > 0 {
 		t.Errorf("after the lift there are %+v", all)
 	}
+}
+
+// The kernel knows connections in a container's network. Packets that begin one,
+// and are late together, all arrive.
+func TestPacketsWaitTogether(t *testing.T) {
+	conn, err := icmp.ListenPacket("ip4:icmp", "0.0.0.0")
+	if err != nil {
+		t.Skip("this test sends echo requests, which needs root: ", err)
+	}
+	defer conn.Close()
+	h := newHarmed(t)
+	h.impair("packet_delay", `{"latency":"50ms"}`)
+	to, number := &net.IPAddr{IP: h.victim.IP.AsSlice()}, 0
+	h.until("as many come back as were sent", func() bool {
+		number++
+		const together = 5
+		for seq := range together {
+			b, err := (&icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: os.Getpid()&0xff00 | number&0xff, Seq: seq}}).Marshal(nil)
+			h.must(err)
+			_, err = conn.WriteTo(b, to)
+			h.must(err)
+		}
+		h.must(conn.SetReadDeadline(time.Now().Add(time.Second)))
+		seen := map[int]bool{}
+		for b := make([]byte, 1500); len(seen) < together; {
+			n, from, err := conn.ReadFrom(b)
+			if err != nil {
+				h.t.Logf("of %d packets %d come back", together, len(seen)) // a busy machine loses some by itself
+				return false
+			}
+			m, err := icmp.ParseMessage(1, b[:n]) // of ICMP
+			if echo, ok := m.Body.(*icmp.Echo); err == nil && ok && m.Type == ipv4.ICMPTypeEchoReply && from.String() == to.String() && echo.ID&0xff == number&0xff {
+				seen[echo.Seq] = true
+			}
+		}
+		return true
+	})
 }
 
 // What the daemon keeps for a container is put back as it was, also of one that

@@ -17,20 +17,21 @@ import (
 	"github.com/bedlamlab/bedlam/deploy"
 )
 
-// Packets pass these places in this order, of which every kind has one to itself:
-// so each judges what the one before has let go on, and what a partition cuts off
-// is so before it could come twice.
+// Packets pass these places in this order, of which every kind has one to itself,
+// so that each judges what the one before has let go on. All but a partition's are
+// before the kernel looks which connection a packet belongs to, where it does: of
+// several that begin one, and wait together, it would let on but the first.
 var (
-	beforeAll = place{"prerouting", nftables.ChainHookPrerouting, -300}
-	before    = place{"prerouting", nftables.ChainHookPrerouting, -150}
-	onArrival = place{"input", nftables.ChainHookInput, -150}
+	forBits   = place{"prerouting", nftables.ChainHookPrerouting, -304}
+	forLoss   = place{"prerouting", nftables.ChainHookPrerouting, -303}
+	forDelay  = place{"prerouting", nftables.ChainHookPrerouting, -302}
+	forCopies = place{"prerouting", nftables.ChainHookPrerouting, -301}
 	arrived   = place{"input", nftables.ChainHookInput, 0}
-	atLast    = place{"input", nftables.ChainHookInput, 10}
 	leaving   = place{"output", nftables.ChainHookOutput, 0}
 )
 
 func init() {
-	registerQueued(PacketCorrupt, beforeAll, 3, wholePacket, func(c Corrupt, draw *rand.Rand) func([]byte) fate {
+	registerQueued(PacketCorrupt, forBits, 3, wholePacket, func(c Corrupt, draw *rand.Rand) func([]byte) fate {
 		return func(packet []byte) fate {
 			header := headerOf(packet)
 			if draw.Float64() >= c.Corrupt.Share() || header >= len(packet) {
@@ -41,10 +42,10 @@ func init() {
 			return fate{changed: packet}
 		}
 	})
-	registerQueued(PacketLoss, before, 2, headerOnly, func(l Loss, draw *rand.Rand) func([]byte) fate {
+	registerQueued(PacketLoss, forLoss, 2, headerOnly, func(l Loss, draw *rand.Rand) func([]byte) fate {
 		return func([]byte) fate { return fate{lost: draw.Float64() < l.Loss.Share()} }
 	})
-	registerQueued(PacketDelay, onArrival, 1, headerOnly, func(d Delay, draw *rand.Rand) func([]byte) fate {
+	registerQueued(PacketDelay, forDelay, 1, headerOnly, func(d Delay, draw *rand.Rand) func([]byte) fate {
 		return func([]byte) fate {
 			if draw.Float64() < d.Reorder.Share() {
 				return fate{}
@@ -53,7 +54,7 @@ func init() {
 			return fate{late: d.Latency.D() + time.Duration(stray)}
 		}
 	})
-	registerQueued(PacketDuplicate, atLast, 4, wholePacket, func(d Duplicate, draw *rand.Rand) func([]byte) fate {
+	registerQueued(PacketDuplicate, forCopies, 4, wholePacket, func(d Duplicate, draw *rand.Rand) func([]byte) fate {
 		return func([]byte) fate { return fate{twice: draw.Float64() < d.Duplicate.Share()} }
 	})
 	register(PacketPartition, func(i deploy.Impairment) (Harm, error) {
@@ -129,7 +130,7 @@ func registerQueued[A interface{ Validate() error }](kind string, at place, queu
 		if err := arguments(i.Args, &a, func() error { return a.Validate() }); err != nil {
 			return nil, err
 		}
-		q := queued{queue: queue, copied: copied, double: at == atLast}
+		q := queued{queue: queue, copied: copied, double: at == forCopies}
 		q.chain = chain{name: "bedlam-" + kind[len("packet_"):], at: []place{at}, verdict: toQueue(queue)}
 		if q.double { // else a copy would be copied
 			device := append([]byte(doubleDevice), make([]byte, unix.IFNAMSIZ-len(doubleDevice))...)
