@@ -57,6 +57,7 @@ type Options struct {
 	Observe   func(Status)
 
 	auto    bool              // Isolation was left open
+	names   bool              // a fault of the run needs instances that find one another by names
 	file    attach.File       // that System names
 	forward collector.Forward // where telemetry goes besides, as the environment says
 }

@@ -16,7 +16,8 @@ var isolations = []string{process.Auto, process.None, process.Full}
 
 // isolated returns o with the isolation that its instances get, which is none
 // of an engine's but of process. Auto is none unless a fault needs more: two
-// more stacks on each call's way cost an eighth of the processor's time.
+// more stacks on each call's way cost an eighth of the processor's time. Names
+// are for who needs them, too.
 func (o Options) isolated(es ...chaos.Experiment) (Options, error) {
 	if o.Engine != "process" {
 		if o.Isolation != "" {
@@ -30,10 +31,15 @@ func (o Options) isolated(es ...chaos.Experiment) (Options, error) {
 	if o.Isolation == "" || o.Isolation == process.Auto {
 		o.auto, o.Isolation = true, process.None
 	}
-	needs := func(s chaos.Step) bool { return fault.Isolates(s.Action) }
-	if o.auto && slices.ContainsFunc(es, func(e chaos.Experiment) bool { return slices.ContainsFunc(e.Method, needs) }) {
+	some := func(is func(action string) bool) bool {
+		return slices.ContainsFunc(es, func(e chaos.Experiment) bool {
+			return slices.ContainsFunc(e.Method, func(s chaos.Step) bool { return is(s.Action) })
+		})
+	}
+	if o.auto && some(fault.Isolates) {
 		o.Isolation = process.Auto
 	}
+	o.names = some(fault.Names)
 	var err error
 	if o.Isolation, err = process.New(process.Options{Isolation: o.Isolation}).Isolation(); err != nil {
 		err = usage("%w", err)

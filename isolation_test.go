@@ -16,24 +16,27 @@ func TestIsolated(t *testing.T) {
 	plain := chaos.Experiment{Method: []chaos.Step{{Spec: chaos.Spec{Action: "kill"}}}}
 	packets := chaos.Experiment{Method: []chaos.Step{{Spec: chaos.Spec{Action: "kill"}}, {Spec: chaos.Spec{Action: "packet_loss"}}}}
 	memory := chaos.Experiment{Method: []chaos.Step{{Spec: chaos.Spec{Action: "oom"}}}}
+	lost := chaos.Experiment{Method: []chaos.Step{{Spec: chaos.Spec{Action: "kill"}}, {Spec: chaos.Spec{Action: "dns_failure"}}}}
 	for _, c := range []struct {
 		engine, asked string
 		experiments   []chaos.Experiment
 		want          string
+		names         bool
 	}{
-		{"process", "", nil, "none"},
-		{"process", "auto", []chaos.Experiment{plain}, "none"},
-		{"process", "auto", []chaos.Experiment{plain, packets}, can},
-		{"process", "", []chaos.Experiment{memory}, can},
-		{"process", "none", []chaos.Experiment{packets}, "none"},
-		{"docker", "", []chaos.Experiment{packets}, ""},
+		{"process", "", nil, "none", false},
+		{"process", "auto", []chaos.Experiment{plain}, "none", false},
+		{"process", "auto", []chaos.Experiment{plain, packets}, can, false},
+		{"process", "", []chaos.Experiment{memory}, can, false},
+		{"process", "", []chaos.Experiment{plain, lost}, can, true},
+		{"process", "none", []chaos.Experiment{packets}, "none", false},
+		{"docker", "", []chaos.Experiment{packets}, "", false},
 	} {
 		o, err := Options{Engine: c.engine, Isolation: c.asked}.isolated()
 		if err == nil {
 			o, err = o.isolated(c.experiments...) // when they are known
 		}
-		if err != nil || o.Isolation != c.want {
-			t.Errorf("%s, %q: got %q, %v; want %q", c.engine, c.asked, o.Isolation, err, c.want)
+		if err != nil || o.Isolation != c.want || o.names != c.names {
+			t.Errorf("%s, %q: got %q, names %t, %v; want %q, %t", c.engine, c.asked, o.Isolation, o.names, err, c.want, c.names)
 		}
 	}
 	for _, o := range []Options{{Engine: "docker", Isolation: "full"}, {Engine: "process", Isolation: "some"}, {Engine: attached, Isolation: "none"}} {

@@ -204,6 +204,9 @@ func fit(step chaos.Step, t topology.System) error {
 	if len(links) == 0 {
 		return errors.New("no edge leads from its selector to its target")
 	}
+	if err := fault.Fit(chaos.Resolved{Action: step.Action, Args: step.Args, Direction: step.Direction, Links: links}, t); err != nil {
+		return err
+	}
 	for _, e := range t.Edges {
 		if slices.ContainsFunc(t.LinksOf(e), func(l topology.Link) bool { return slices.Contains(links, l) }) {
 			if err := fault.Suits(step.Spec, e.Protocol); err != nil {

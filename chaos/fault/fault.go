@@ -44,6 +44,7 @@ type Need struct {
 	has      func(deploy.System) error
 	of       func(deploy.Model) bool
 	isolates bool // it is for what isolated instances have
+	names    bool // and for instances that find one another by names
 }
 
 // String returns the names of the powers, the harming one first.
@@ -73,9 +74,16 @@ func (n Need) apart() Need {
 	return n
 }
 
+// named is the need for a power that only instances have which find one another
+// by names.
+func (n Need) named() Need {
+	n.isolates, n.names = true, true
+	return n
+}
+
 // and is both needs: what lifting a harm takes is needed before it is done.
 func (n Need) and(m Need) Need {
-	return Need{name: n.name + ", " + m.name, isolates: n.isolates || m.isolates, of: func(s deploy.Model) bool { return n.of(s) && m.of(s) }, has: func(s deploy.System) error {
+	return Need{name: n.name + ", " + m.name, isolates: n.isolates || m.isolates, names: n.names || m.names, of: func(s deploy.Model) bool { return n.of(s) && m.of(s) }, has: func(s deploy.System) error {
 		if err := n.has(s); err != nil {
 			return err
 		}
@@ -89,6 +97,10 @@ func Isolates(action string) bool {
 	k := kinds[action]
 	return k.Needs.isolates
 }
+
+// Names reports whether a harm wants instances that find one another by names,
+// see [deploy.Plan].
+func Names(action string) bool { return kinds[action].Needs.names }
 
 // Supported reports, before any harm, whether the system has the power that
 // the harm needs, and can do it where it is to be done; if not, the error wraps
@@ -122,17 +134,21 @@ func Supported(r chaos.Resolved, s deploy.System) error {
 }
 
 // Fit reports, before anything is started, victims that a harm is not for: a
-// store's on a service that is none, or that of a table which it has not got.
+// store's on a service that is none, or that of a table which it has not got;
+// that to names on an edge of which the caller asks for none.
 func Fit(r chaos.Resolved, t topology.System) error {
 	k, err := find(r.Action)
-	if err != nil || k.On != onStores {
+	if err != nil || k.On == onInstances {
 		return err
 	}
 	f, err := Build(r)
 	if err != nil {
 		return err
 	}
-	return f.(storeFault).fits(t)
+	if f, ok := f.(storeFault); ok {
+		return f.fits(t)
+	}
+	return nil
 }
 
 // What a fault harms.

@@ -58,6 +58,8 @@ type fake struct {
 	impairments []deploy.Impairment
 	sticky      bool             // rules stay, whatever is asked
 	store       postgres.Options // zero: there is none
+
+	lookUp func(ctx context.Context, caller, callee string) (string, error) // nil: there is no name server
 }
 
 func newFake() *fake {
@@ -195,6 +197,13 @@ func (f *fake) DSN(store, role string) (string, error) {
 }
 
 func (f *fake) Login(store, service string) (string, error) { return f.DSN(store, service) }
+
+func (f *fake) LookUp(ctx context.Context, caller, callee string) (string, error) {
+	if f.lookUp == nil {
+		return "", errors.New("nobody answers")
+	}
+	return f.lookUp(ctx, caller, callee)
+}
 
 // A poor system has the powers of a fake but that to exhaust, and says so.
 type poor struct {

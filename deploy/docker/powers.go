@@ -19,6 +19,14 @@ type machine struct {
 	exhaustedAt sync.Map // instance → when the life began on which exhaust was at work last
 }
 
+// Lacks implements what [deploy.Power] asks for.
+func (*machine) Lacks(power string) string {
+	if power == "Namer" {
+		return "its containers are told addresses: --engine process gives its instances names where a fault of the run needs them, as root on Linux"
+	}
+	return ""
+}
+
 // container is the name of an instance's container.
 func (m *machine) container(instance string) string { return containerName(m.desc.Run, instance) }
 

@@ -35,6 +35,9 @@ type Description struct {
 	Cells  bool             `json:"cells,omitempty"`
 	Spared []netip.AddrPort `json:"spared,omitempty"`
 	Bedlam string           `json:"bedlam,omitempty"`
+	// NameServer is the host:port of the relay's; empty: instances are told
+	// addresses, and no names.
+	NameServer string `json:"name_server,omitempty"`
 	// GuestStores are the PostgreSQL URLs of the audit's role at their stores,
 	// for those that somebody has told.
 	GuestStores map[string]string `json:"guest_stores,omitempty"`
