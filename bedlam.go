@@ -59,6 +59,7 @@ type Options struct {
 	without *lacking          // what [Ablate] has off
 	auto    bool              // Isolation was left open
 	disks   bool              // stores have disks of their own, where the machine can
+	names   bool              // a fault of the run needs instances that find one another by names
 	file    attach.File       // that System names
 	forward collector.Forward // where telemetry goes besides, as the environment says
 }

@@ -17,7 +17,7 @@ var isolations = []string{process.Auto, process.None, process.Full}
 // isolated returns o with the isolation that its instances get, which is none
 // of an engine's but of process. Auto is none unless one of the faults, named by
 // their actions, needs more: two more stacks on each call's way cost an eighth of
-// the processor's time.
+// the processor's time. Names are for who needs them, too.
 func (o Options) isolated(actions ...string) (Options, error) {
 	if o.Engine != "process" {
 		if o.Isolation != "" {
@@ -35,6 +35,7 @@ func (o Options) isolated(actions ...string) (Options, error) {
 		o.Isolation = process.Auto
 	}
 	o.disks = o.Isolation == process.Full && !o.auto || o.auto && slices.ContainsFunc(actions, fault.Disks)
+	o.names = slices.ContainsFunc(actions, fault.Names)
 	var err error
 	if o.Isolation, err = process.New(process.Options{Isolation: o.Isolation}).Isolation(); err != nil {
 		err = usage("%w", err)

@@ -17,24 +17,27 @@ func TestIsolated(t *testing.T) {
 	plain := chaos.Experiment{Method: []chaos.Step{step("kill"), step("clock_skew"), step("file_descriptors")}}
 	packets := chaos.Experiment{Method: []chaos.Step{step("kill"), step("packet_loss")}}
 	memory := chaos.Experiment{Method: []chaos.Step{step("oom")}}
+	lost := chaos.Experiment{Method: []chaos.Step{step("kill"), step("dns_failure")}}
 	for _, c := range []struct {
 		engine, asked string
 		experiments   []chaos.Experiment
 		want          string
+		names         bool
 	}{
-		{"process", "", nil, "none"},
-		{"process", "auto", []chaos.Experiment{plain}, "none"},
-		{"process", "auto", []chaos.Experiment{plain, packets}, can},
-		{"process", "", []chaos.Experiment{memory}, can},
-		{"process", "none", []chaos.Experiment{packets}, "none"},
-		{"docker", "", []chaos.Experiment{packets}, ""},
+		{"process", "", nil, "none", false},
+		{"process", "auto", []chaos.Experiment{plain}, "none", false},
+		{"process", "auto", []chaos.Experiment{plain, packets}, can, false},
+		{"process", "", []chaos.Experiment{memory}, can, false},
+		{"process", "", []chaos.Experiment{plain, lost}, can, true},
+		{"process", "none", []chaos.Experiment{packets}, "none", false},
+		{"docker", "", []chaos.Experiment{packets}, "", false},
 	} {
 		o, err := Options{Engine: c.engine, Isolation: c.asked}.isolated()
 		if err == nil {
 			o, err = o.isolated(actionsOf(c.experiments)...) // when they are known
 		}
-		if err != nil || o.Isolation != c.want {
-			t.Errorf("%s, %q: got %q, %v; want %q", c.engine, c.asked, o.Isolation, err, c.want)
+		if err != nil || o.Isolation != c.want || o.names != c.names {
+			t.Errorf("%s, %q: got %q, names %t, %v; want %q, %t", c.engine, c.asked, o.Isolation, o.names, err, c.want, c.names)
 		}
 	}
 	slow := chaos.Experiment{Method: []chaos.Step{{Spec: chaos.Spec{Action: "kill"}}, {Spec: chaos.Spec{Action: "disk_slow"}}}}
@@ -52,7 +55,7 @@ func TestIsolated(t *testing.T) {
 	} {
 		o, err := Options{Engine: "process", Isolation: c.asked}.isolated()
 		if err == nil {
-			o, err = o.isolated(c.experiments...)
+			o, err = o.isolated(actionsOf(c.experiments)...)
 		}
 		if err != nil || o.disks != c.disks || o.Isolation != c.isolation {
 			t.Errorf("%q: got %q and disks %t, %v; want %q, %t", c.asked, o.Isolation, o.disks, err, c.isolation, c.disks)

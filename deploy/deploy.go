@@ -56,6 +56,9 @@ type Plan struct {
 	// first byte. Links that are not named can be harmed so too, but lose their
 	// connections when such a rule comes.
 	Aware []topology.Link
+	// Names has instances told names instead of addresses, and a name server that
+	// knows them, on an engine that can: its system is a [Namer] then.
+	Names bool
 	// Observe is told of each crash and restart; it must not block. May be nil.
 	Observe func(Event)
 	// Progress is told in a few words what is being done. May be nil.
@@ -160,6 +163,14 @@ type (
 	Databaser interface {
 		DSN(store, role string) (string, error)
 	}
+	// A Namer's instances find one another by names, at a name server of the run's
+	// own. LookUp asks there for callee's address as caller does: one question,
+	// from where caller stands. It returns the answer's code as DNS writes it,
+	// such as NOERROR or SERVFAIL; an error says that there is no answer before
+	// ctx is done.
+	Namer interface {
+		LookUp(ctx context.Context, caller, callee string) (code string, err error)
+	}
 	// An Insider says how to log in at a store as one of the services that keep
 	// their data there, past every relay: with that service's rights and no more.
 	Insider interface {
@@ -167,7 +178,8 @@ type (
 	}
 )
 
-// Touched is what a rule about requests has done.
+// Touched is what a rule about requests has done; of one about names, the
+// requests are questions, and have no traces.
 type Touched struct {
 	Requests int64 `json:"requests"`
 	// Traces are the trace ids of the first of them, ten thousand on each

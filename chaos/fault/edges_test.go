@@ -41,6 +41,9 @@ func TestRules(t *testing.T) {
 		{"blackhole", "", deploy.From, "from blackhole "},
 		{"slow_close", samples["slow_close"], deploy.To, `to slow_close {"delay":"2s"}`},
 		{"dial_latency", samples["dial_latency"], "", `both dial_latency {"latency":"300ms","jitter":"50ms"}`},
+		{"dns_failure", "", "", `both dns_failure {"answer":"servfail","percent":100}`},
+		{"dns_failure", `{"answer":"none","percent":20}`, deploy.Both, `both dns_failure {"answer":"none","percent":20}`},
+		{"dns_delay", samples["dns_delay"], "", `both dns_delay {"latency":"300ms","jitter":"50ms"}`},
 		{"slicer", samples["slicer"], deploy.From, `from slicer {"average_size":64,"delay":"10ms","size_variation":0}`},
 		{"limit_data", samples["limit_data"], "", `both limit_data {"bytes":4096}`},
 		{"corrupt", samples["corrupt"], deploy.To, `to corrupt {"percent":5}`},
@@ -199,6 +202,10 @@ func TestMetByCallsOverTheLinks(t *testing.T) {
 		{"dial_latency", span("front-1", "back-1", 249*time.Millisecond, false), false},
 		{"dial_latency", span("front-1", "back-1", 0, true), true},
 		{"dial_latency", span("back-1", "db-1", time.Second, true), false},
+		{"dns_delay", span("front-1", "back-1", 250*time.Millisecond, false), true}, // 300 ms less 50 ms of jitter
+		{"dns_delay", span("front-1", "back-1", 249*time.Millisecond, false), false},
+		{"dns_delay", span("front-1", "back-1", 0, true), true},
+		{"dns_delay", span("back-1", "db-1", time.Second, true), false},
 		{"slicer", span("front-1", "back-1", 10*time.Millisecond, false), true}, // 128 bytes in 2 pieces
 		{"slicer", span("front-1", "back-1", 9*time.Millisecond, false), false},
 		{"slicer", span("front-1", "back-1", 0, true), true},

@@ -45,6 +45,7 @@ type Need struct {
 	of       func(deploy.Model) bool
 	isolates bool // it is for what isolated instances have
 	disks    bool // it is for stores that have a disk of their own
+	names    bool // and for instances that find one another by names
 }
 
 // String returns the names of the powers, the harming one first.
@@ -80,9 +81,16 @@ func (n Need) onDisk() Need {
 	return n
 }
 
+// named is the need for a power that only instances have which find one another
+// by names.
+func (n Need) named() Need {
+	n.isolates, n.names = true, true
+	return n
+}
+
 // and is both needs: what lifting a harm takes is needed before it is done.
 func (n Need) and(m Need) Need {
-	return Need{name: n.name + ", " + m.name, isolates: n.isolates || m.isolates, disks: n.disks || m.disks, of: func(s deploy.Model) bool { return n.of(s) && m.of(s) }, has: func(s deploy.System) error {
+	return Need{name: n.name + ", " + m.name, isolates: n.isolates || m.isolates, disks: n.disks || m.disks, names: n.names || m.names, of: func(s deploy.Model) bool { return n.of(s) && m.of(s) }, has: func(s deploy.System) error {
 		if err := n.has(s); err != nil {
 			return err
 		}
@@ -102,6 +110,10 @@ func Disks(action string) bool {
 	k := kinds[action]
 	return k.Needs.disks
 }
+
+// Names reports whether a harm wants instances that find one another by names,
+// see [deploy.Plan].
+func Names(action string) bool { return kinds[action].Needs.names }
 
 // Supported reports, before any harm, whether the system has the power that
 // the harm needs, and can do it where it is to be done; if not, the error wraps
@@ -178,7 +190,7 @@ func register(k Kind) {
 	if _, twice := kinds[k.Name]; twice {
 		panic("fault: " + k.Name + " is registered twice")
 	}
-	if k.On == onEdges {
+	if k.On == onEdges && !k.Needs.names {
 		k.Params = strings.TrimPrefix(k.Params+"; "+toxicityParam, "; ")
 	}
 	kinds[k.Name] = k

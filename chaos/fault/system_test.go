@@ -58,6 +58,8 @@ type fake struct {
 	impairments []deploy.Impairment
 	sticky      bool             // rules stay, whatever is asked
 	store       postgres.Options // zero: there is none
+
+	lookUp func(ctx context.Context, caller, callee string) (string, error) // nil: there is no name server
 }
 
 func newFake() *fake {
@@ -199,6 +201,13 @@ func (f *fake) Files(in string) (own, beside string, err error) {
 }
 
 func (f *fake) Login(store, service string) (string, error) { return f.DSN(store, service) }
+
+func (f *fake) LookUp(ctx context.Context, caller, callee string) (string, error) {
+	if f.lookUp == nil {
+		return "", errors.New("nobody answers")
+	}
+	return f.lookUp(ctx, caller, callee)
+}
 
 // A poor system has the powers of a fake but that to exhaust, and says so.
 type poor struct {

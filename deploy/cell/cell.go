@@ -41,6 +41,9 @@ type Cell struct {
 	Net string // path of its network namespace
 	// Cgroups are its folders: by controller with cgroups v1, by "" with v2.
 	Cgroups map[string]string
+	// Resolver is a file that its processes find at /etc/resolv.conf, see
+	// [CanResolve]; empty: this machine's.
+	Resolver string
 }
 
 // At returns the cell of that name in a run, which is there or was: all of it

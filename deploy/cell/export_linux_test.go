@@ -2,3 +2,6 @@ package cell
 
 // Mounted reads a mountinfo.
 var Mounted = mounted
+
+// Room is room.
+var Room = room

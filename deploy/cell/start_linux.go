@@ -33,6 +33,11 @@ func (c Cell) Start(cmd *exec.Cmd) error {
 		if err := enter(c.Net); err != nil {
 			return err
 		}
+		if c.Resolver != "" {
+			if err := standIn(c.Resolver); err != nil {
+				return err
+			}
+		}
 		for controller, folder := range c.Cgroups {
 			if controller == "" {
 				continue

@@ -146,6 +146,8 @@ func (guestSystem) Lacks(power string) string {
 		return "there is no relay between containers that Bedlam has not started"
 	case "Exhauster", "Impairer":
 		return "nothing of Bedlam is in containers that it has not made"
+	case "Namer":
+		return "how containers that Bedlam has not started find one another is their owner's affair"
 	}
 	return ""
 }

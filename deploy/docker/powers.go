@@ -36,6 +36,8 @@ func (m *machine) Lacks(power string) string {
 	switch power {
 	case "Impairer":
 		return "--engine process has the kernel harm instances, as root on Linux"
+	case "Namer":
+		return "its containers are told addresses: --engine process gives its instances names where a fault of the run needs them, as root on Linux"
 	case "Filer":
 		return "its stores keep their files in containers; --engine process gives each a disk of its own, as root on Linux"
 	}

@@ -2,12 +2,14 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
@@ -36,5 +38,16 @@ func TestKillIsOverWithItsLife(t *testing.T) {
 	m := &machine{daemon: d, desc: supervise.Description{Run: "x"}}
 	if err := m.Kill(ctx, "front-1"); err != nil {
 		t.Error(err)
+	}
+}
+
+// A system of containers says what would give it names, before anything is done
+// to it.
+func TestNoNames(t *testing.T) {
+	for _, s := range []deploy.System{supervise.Attach(supervise.Files{}, supervise.Description{}, &machine{}, nil), guestSystem{}} {
+		_, err := deploy.Power[deploy.Namer](s)
+		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "(") {
+			t.Errorf("got %v, want that it is not supported, and why", err)
+		}
 	}
 }

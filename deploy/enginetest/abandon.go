@@ -81,14 +81,15 @@ func abandoned(t *testing.T, s suite) bool {
 type storedPlan struct {
 	Run, Shop, Bedlam, Scratch, Logs, Telemetry string
 	Topology                                    topology.System
+	Names                                       bool
 }
 
 func stored(p deploy.Plan) storedPlan {
-	return storedPlan{p.Run, p.Shop, p.Bedlam, p.Scratch, p.Logs, p.Telemetry, p.Topology}
+	return storedPlan{p.Run, p.Shop, p.Bedlam, p.Scratch, p.Logs, p.Telemetry, p.Topology, p.Names}
 }
 
 func (p storedPlan) plan() deploy.Plan {
-	return deploy.Plan{Run: p.Run, Topology: p.Topology, Shop: p.Shop, Bedlam: p.Bedlam, Scratch: p.Scratch, Logs: p.Logs, Telemetry: p.Telemetry}
+	return deploy.Plan{Run: p.Run, Topology: p.Topology, Shop: p.Shop, Bedlam: p.Bedlam, Scratch: p.Scratch, Logs: p.Logs, Telemetry: p.Telemetry, Names: p.Names}
 }
 
 func (s suite) abandons(t *testing.T) {

@@ -58,16 +58,16 @@ func everythingAnswers(t *testing.T, f *fixture) {
 	}
 }
 
-// assignment looks at what an instance was told: the relay's addresses and its
-// own store, and nothing of our environment.
+// assignment looks at what an instance was told: the relay's addresses, or with
+// names the names that have them, and its own store, and nothing of our environment.
 func assignment(t *testing.T, f *fixture) {
 	var w who
 	if err := get(within(t), f.address(t, "", "front-2"), "/who", &w); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string][]topology.Peer{back: {
-		{Instance: "back-1", Address: f.address(t, "front-2", "back-1")},
-		{Instance: "back-2", Address: f.address(t, "front-2", "back-2")},
+		{Instance: "back-1", Address: f.told(t, "front-2", "back-1")},
+		{Instance: "back-2", Address: f.told(t, "front-2", "back-2")},
 	}}
 	if diff := cmp.Diff(want, w.Assignment.Peers); diff != "" {
 		t.Errorf("its peers are not those behind the relay:\n%s", diff)
@@ -75,7 +75,7 @@ func assignment(t *testing.T, f *fixture) {
 	if got, want := w.Assignment.Policies[back], f.plan.Topology.Edges[1].Policy; got != want {
 		t.Errorf("its policy for %s is %+v, want %+v", back, got, want)
 	}
-	if got, want := w.Assignment.Store, f.address(t, "front-2", "pg-1"); !strings.Contains(got, "@"+want+"/") {
+	if got, want := w.Assignment.Store, f.told(t, "front-2", "pg-1"); !strings.Contains(got, "@"+want+"/") {
 		t.Errorf("its store is not behind the relay at %s", want)
 	}
 	if got := w.Assignment.StoreInstance; got != "pg-1" {

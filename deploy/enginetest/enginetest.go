@@ -55,7 +55,7 @@ func Again(t *testing.T, newEngine func(*testing.T) deploy.Engine, plan func(*te
 	}
 	t.Run("Powers", func(t *testing.T) {
 		s.powers(t, "EverythingAnswers", "AssignmentIsAllThatIsTold", "StoreKeepsItsRows", "ExhaustIsRestarted", "ExhaustHeldStaysDown",
-			"ImpairmentsLast", "PauseHangs", "Partition", "RelayDies", "AttachedLifts")
+			"ImpairmentsLast", "PauseHangs", "Partition", "NamesAreLookedUp", "RelayDies", "AttachedLifts")
 	})
 	t.Run("DownLeavesNothing", s.downLeavesNothing)
 	t.Run("SideBySide", s.sideBySide)
@@ -88,6 +88,7 @@ func (s suite) powers(t *testing.T, only ...string) {
 		{"Reset", reset},
 		{"KindsOfRules", kindsOfRules},
 		{"Requests", requests},
+		{"NamesAreLookedUp", func(t *testing.T, f *fixture) { namesAreLookedUp(t, f, s.newEngine(t)) }},
 		{"RuleIsReplaced", ruleIsReplaced},
 		{"RulesLive", rulesLive},
 		{"RolesAreApart", rolesAreApart},

@@ -145,6 +145,9 @@ func (m machine) launch(instance string, cmd *exec.Cmd) error {
 	if err != nil {
 		return err
 	}
+	if m.desc.NameServer != "" {
+		c.Resolver = m.resolver()
+	}
 	return c.Start(cmd)
 }
 

@@ -36,9 +36,12 @@ func (m machine) living(instance string) (identity, error) {
 }
 
 // Lacks implements what [deploy.Power] asks for.
-func (machine) Lacks(power string) string {
-	if power == "Exhauster" {
+func (m machine) Lacks(power string) string {
+	switch power {
+	case "Exhauster":
 		return "its instances are processes without a cgroup that limits their memory: --isolation full gives them one, as root on Linux, and so does --engine docker"
+	case "Namer":
+		return m.nameless()
 	}
 	return ""
 }

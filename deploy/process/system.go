@@ -35,9 +35,12 @@ func (s exhaustible) Exhaust(ctx context.Context, instance string) error {
 
 // system returns s with all the powers that there are on m.
 func (m machine) system(s supervise.Powers) deploy.System {
-	if all := (system{s, m.plane, m}); m.desc.Cells {
+	all := system{s, m.plane, m}
+	switch {
+	case m.desc.NameServer != "":
+		return named{exhaustible{all}}
+	case m.desc.Cells:
 		return exhaustible{all}
-	} else {
-		return all
 	}
+	return all
 }

@@ -8,7 +8,9 @@ import (
 	"slices"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/cell"
 	"github.com/bedlamlab/bedlam/deploy/disk"
+	"github.com/bedlamlab/bedlam/deploy/names"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 	"github.com/bedlamlab/bedlam/topology"
@@ -41,8 +43,14 @@ func (e *Engine) Up(ctx context.Context, p deploy.Plan) (deploy.System, error) {
 	d := supervise.Describe(schema, p, lay(p.Topology, ports.Ports(), cells))
 	d.Cells = cells != nil
 	d.Disks = e.options.Disks && disk.Check() == nil
+	if p.Names && d.Cells && cell.CanResolve() == nil { // else its system says why not, see Lacks
+		d.NameServer = cells.gateway(names.Port)
+	}
 	m := newMachine(supervise.Files{Scratch: p.Scratch}, d)
-	if err := errors.Join(m.Make(d, d.Names()...), m.disks()); err != nil {
+	if err = errors.Join(m.Make(d, d.Names()...), m.disks()); err == nil {
+		err = m.writeResolver()
+	}
+	if err != nil {
 		ports.Release()
 		return nil, fail(err)
 	}

@@ -39,6 +39,9 @@ type Config struct {
 	Token   string        `json:"token"` // bearer token of the control port, at least 16 bytes
 	Edges   []Edge        `json:"edges"`
 	Rules   []deploy.Rule `json:"rules,omitempty"` // live from the start: the state of the relay before this one
+	// Names has the relay answer for the addresses of its links; nil: callers
+	// are told them, and there are no names to harm.
+	Names *Names `json:"names,omitempty"`
 }
 
 const (
@@ -98,6 +101,9 @@ func (c Config) validate() error {
 				return fmt.Errorf("edge %.100q: %.100q is not host:port", e.Link.String(), a)
 			}
 		}
+	}
+	if c.Names != nil {
+		return c.Names.validate()
 	}
 	return nil
 }

@@ -120,6 +120,17 @@
 // and a request that one of them aborts does not meet the next. The copy that a
 // duplicate sends is on a connection of its own, past the rules about bytes.
 //
+// # Names
+//
+// With [Config.Names] the relay is also the name server of its callers: a name
+// leads to the relay's own address, which callers know the ports of already. Two
+// kinds of rules are about the questions on a link and not about its
+// connections: a question is the caller's, known by the address that it comes
+// from, and for the callee's name. Rules combine in the order in which they
+// came: delays add up, and what one has failed stays so. Each question for each
+// type of record has a draw of its own; a resolver asks for two types, and once
+// more when the server has failed.
+//
 // # Safety
 //
 // A rule lives no longer than its TTL unless the controller renews it, so a
@@ -133,7 +144,7 @@
 //
 // A kind is one file: a [harm] that decodes its arguments and meets connections,
 // a [shaper] for each direction it changes, or a [meddler] for their requests,
-// and one call of register. What the connections of a link have in common, a
+// and one call of register; a [misleading] one meets questions for names. What the connections of a link have in common, a
 // [shared] harm keeps; a [pacer] lets their chunks take turns, and a [cutter]
 // takes them apart. The engine never asks which kind it holds.
 package relay

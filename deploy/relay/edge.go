@@ -38,6 +38,7 @@ type edge struct {
 	past     []*posting // gone, oldest first
 	conns    map[*conn]struct{}
 	ordinal  uint64
+	asked    uint64 // questions for its name
 }
 
 func newEdge(ctx context.Context, wg *sync.WaitGroup, c *clock.Clock, e Edge) *edge {
@@ -69,7 +70,7 @@ func (e *edge) open() error {
 // rules keeps its listener and lets the set-up meet them first. A rule that
 // bars is stronger than either. The caller holds mu.
 func (e *edge) tend() error {
-	if !e.barred() && (e.up || len(e.postings) > 0) {
+	if !e.barred() && (e.up || slices.ContainsFunc(e.postings, onConnections)) {
 		return e.open()
 	}
 	if e.listener != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/names"
 	"github.com/bedlamlab/bedlam/deploy/relay/message"
 )
 
@@ -61,6 +62,8 @@ func FuzzRule(f *testing.F) {
 		`"kind":"delay_request","args":{"delay":"1s","percent":"20"}`,
 		`"kind":"drop_response","args":{"instead":"silence"}`,
 		`"kind":"duplicate_request"`,
+		`"kind":"dns_failure","args":{"answer":"none","percent":50}`,
+		`"kind":"dns_delay","args":{"latency":"1s","jitter":"1s"}`,
 	} {
 		f.Add([]byte(`{"id":"r","links":[{"from":"a","to":"b"}],"direction":"both","ttl":"5s","seed":1,` + args + `}`))
 	}
@@ -84,6 +87,12 @@ func FuzzRule(f *testing.F) {
 				if d.For <= 0 || d.For > longest {
 					t.Fatalf("%s: held back for %v", data, d.For)
 				}
+			}
+		}
+		if h, ok := h.(misleading); ok {
+			var f names.Fate
+			if h.mislead(&f, draws(r.Seed, r.Links[0], 1, "name")); f.Late < 0 || f.Late > 2*longestAnswer {
+				t.Fatalf("%s: answered after %v", data, f.Late)
 			}
 		}
 		var way chain

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/names"
 	"github.com/bedlamlab/bedlam/deploy/relay/message"
 	"github.com/bedlamlab/bedlam/topology"
 )
@@ -56,6 +57,13 @@ type shared interface {
 type barring interface {
 	harm
 	bars()
+}
+
+// A misleading harm meets the questions for a link's name, and no connection.
+type misleading interface {
+	harm
+	// mislead changes the fate of one question, and reports whether it has.
+	mislead(f *names.Fate, draw *rand.Rand) bool
 }
 
 // An effect is what one rule does to one connection. The zero effect does

@@ -18,6 +18,7 @@ import (
 //
 //	{"control":"127.0.0.1:41234"}
 //
+// and, with names, where their server listens.
 // A configuration that cannot be had in full is an error, and then nothing is
 // left listening. When ctx is done it resets its connections and returns nil.
 func Main(ctx context.Context, config io.Reader, ready io.Writer) error {
@@ -32,7 +33,7 @@ func Main(ctx context.Context, config io.Reader, ready io.Writer) error {
 		return err
 	}
 	defer ticks.Close()
-	n := newNetwork(ctx, c.Edges, ticks)
+	n := newNetwork(ctx, c.Edges, c.Names, ticks)
 	defer n.close()
 	defer cancel()              // before close: what is accepted from here on is reset
 	for _, r := range c.Rules { // before the rest listens: no connection slips past
@@ -42,6 +43,13 @@ func Main(ctx context.Context, config io.Reader, ready io.Writer) error {
 	}
 	if err := n.open(); err != nil {
 		return err
+	}
+	failed := make(chan error, 2) // by the name server and by the control port
+	said := map[string]string{}
+	if c.Names != nil {
+		if said["names"], err = n.answerNames(ctx, *c.Names, failed); err != nil {
+			return err
+		}
 	}
 	ln, err := net.Listen("tcp", c.Control)
 	if err != nil {
@@ -57,18 +65,19 @@ func Main(ctx context.Context, config io.Reader, ready io.Writer) error {
 		MaxHeaderBytes:    16 << 10,
 	}
 	defer s.Close()
-	failed := make(chan error, 1)
-	go func() { failed <- s.Serve(ln) }()
-	if err := json.NewEncoder(ready).Encode(map[string]string{"control": ln.Addr().String()}); err != nil {
+	go func() {
+		if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("serving the control port: %w", err)
+		}
+	}()
+	said["control"] = ln.Addr().String()
+	if err := json.NewEncoder(ready).Encode(said); err != nil {
 		return fmt.Errorf("saying that the relay is ready: %w", err)
 	}
 	select {
 	case <-ctx.Done():
 		return nil
 	case err := <-failed:
-		if errors.Is(err, http.ErrServerClosed) {
-			return nil
-		}
-		return fmt.Errorf("serving the control port: %w", err)
+		return err
 	}
 }

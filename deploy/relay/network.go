@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -28,9 +29,10 @@ var errClosing = errors.New("the relay is closing")
 
 // A network is all edges and the rules that are live on them.
 type network struct {
-	edges []*edge
-	at    map[topology.Link]*edge
-	wg    sync.WaitGroup
+	edges   []*edge
+	at      map[topology.Link]*edge
+	callers map[netip.Addr]string // who asks for names; nil: nobody
+	wg      sync.WaitGroup
 
 	mu     sync.Mutex
 	rules  []*live // in the order in which they came
@@ -45,8 +47,11 @@ type live struct {
 	timer   *time.Timer
 }
 
-func newNetwork(ctx context.Context, edges []Edge, c *clock.Clock) *network {
+func newNetwork(ctx context.Context, edges []Edge, names *Names, c *clock.Clock) *network {
 	n := &network{at: map[topology.Link]*edge{}}
+	if names != nil {
+		n.callers = names.Callers
+	}
 	for _, e := range edges {
 		made := newEdge(ctx, &n.wg, c, e)
 		n.edges = append(n.edges, made)
@@ -103,6 +108,11 @@ func (n *network) compile(r *deploy.Rule) (*program, error) {
 	for _, l := range r.Links {
 		if n.at[l] == nil {
 			return nil, refuse("unknown link %.100q", l.String())
+		}
+		if _, ok := h.(misleading); ok {
+			if err := n.named(l); err != nil {
+				return nil, refuse("rule %q: %s on %.100q: %w", r.ID, r.Kind, l.String(), err)
+			}
 		}
 		if c, ok := h.(choosy); ok {
 			if err := c.suits(n.at[l].Protocol); err != nil {

@@ -36,7 +36,8 @@ type RuleStats struct {
 	Chunks      int64 `json:"chunks"`
 	Bytes       int64 `json:"bytes"`
 	Connections int64 `json:"connections"`
-	// Requests counts those that a rule about requests has harmed.
+	// Requests counts those that a rule about requests has harmed, and the
+	// questions that one about names has.
 	Requests int64 `json:"requests,omitempty"`
 }
 

@@ -37,6 +37,9 @@ type Description struct {
 	Bedlam string           `json:"bedlam,omitempty"`
 	// Disks says that the folder of each store is a disk of its own.
 	Disks bool `json:"disks,omitempty"`
+	// NameServer is the host:port of the relay's; empty: instances are told
+	// addresses, and no names.
+	NameServer string `json:"name_server,omitempty"`
 	// GuestStores are the PostgreSQL URLs of the audit's role at their stores,
 	// for those that somebody has told.
 	GuestStores map[string]string `json:"guest_stores,omitempty"`

@@ -4,16 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"time"
 
+	"github.com/bedlamlab/bedlam/deploy/names"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/deploy/relay"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
 // assign is what one instance is told at its start. Whoever it calls, it calls
-// through the relay.
+// through the relay, whose address it is told or, with names, finds out.
 func (s *System) assign(in topology.Instance, v topology.Service) ([]byte, error) {
 	t := s.desc.Topology
 	a := topology.Assignment{
@@ -30,6 +33,10 @@ func (s *System) assign(in topology.Instance, v topology.Service) ([]byte, error
 			address, err := s.Address(in.Name, to.Name)
 			if err != nil {
 				return nil, err
+			}
+			if s.desc.NameServer != "" {
+				_, port, _ := net.SplitHostPort(address)
+				address = net.JoinHostPort(names.Of(to.Name), port)
 			}
 			if e.To == v.Store {
 				o := s.desc.Stores[e.To]
@@ -64,10 +71,29 @@ func (s *System) relayConfig() ([]byte, error) {
 		}
 	}
 	var err error
+	if s.desc.NameServer != "" {
+		if c.Names, err = s.names(); err != nil {
+			return nil, err
+		}
+	}
 	if c.Rules, err = s.rules(); err != nil {
 		return nil, err
 	}
 	return json.Marshal(c)
+}
+
+// names are whom the relay answers as a name server: everybody who has an
+// address to himself.
+func (s *System) names() (*relay.Names, error) {
+	n := &relay.Names{Listen: s.desc.NameServer, Callers: map[netip.Addr]string{}}
+	for in, own := range s.desc.Layout.Own {
+		at, err := netip.ParseAddrPort(own)
+		if err != nil {
+			return nil, err
+		}
+		n.Callers[at.Addr()] = in
+	}
+	return n, nil
 }
 
 // opened tells the relay whether an instance accepts connections. A relay that

@@ -62,6 +62,8 @@ func Cases(engine string) ([]Moment, error) {
 
 // rows ask for the faults that no built-in experiment has.
 var rows = map[string]chaos.Step{
+	"dns_delay": {Spec: chaos.Spec{Selector: chaos.Selector{Services: []string{"gateway"}}, Target: &chaos.Selector{Services: []string{"catalog"}}, Mode: chaos.One, Args: []byte(`{"delay":{"latency":"500ms"}}`)}},
+
 	"packet_bandwidth": packets(`{"bandwidth":{"rate":"64KB/s"}}`),
 	"packet_corrupt":   packets(`{"corrupt":{"corrupt":20}}`),
 	"packet_delay":     packets(`{"delay":{"latency":"100ms"}}`),

@@ -24,10 +24,11 @@ const Token = "a-token-of-the-tests"
 type Relay struct {
 	*relay.Client
 	Control string // host:port of its control plane
+	Names   string // host:port of its name server, if it has one
 	stop    func()
 }
 
-// Start runs a relay with c's edges and rules; the control plane and the token
+// Start runs a relay with c's edges, rules and names; the control plane and the token
 // are Start's to choose. An edge without an address listens on any free
 // port, and one without a protocol speaks gRPC. It ends with the test, or by
 // [Relay.Stop]; one that does not begin, or ends with an error, fails the test.
@@ -63,11 +64,11 @@ func Start(t testing.TB, c relay.Config) *Relay {
 		}
 	})
 	t.Cleanup(stop)
-	var ready struct{ Control string }
+	var ready struct{ Control, Names string }
 	if err := json.Unmarshal(line, &ready); err != nil {
 		t.Fatalf("ready line %q: %v", line, err)
 	}
-	return &Relay{Client: relay.NewClient(ready.Control, Token), Control: ready.Control, stop: stop}
+	return &Relay{Client: relay.NewClient(ready.Control, Token), Control: ready.Control, Names: ready.Names, stop: stop}
 }
 
 // Stop ends the relay and returns when it has ended. One that has ended already
