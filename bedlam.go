@@ -51,11 +51,13 @@ type Options struct {
 	Seed      uint64
 	Rate      float64 // journeys a second; DefaultRate
 	Arrivals  string  // poisson or constant; poisson
+	Pairs     int     // of runs, one with the faults and one without; 0: one run
 	Out       string  // the run's folder, made, or empty; runs/<time>-seed<seed>
 	Shop      string  // path of the shop program; the one beside Bedlam
 	Bedlam    string  // path of the bedlam program, which is guard and relay; this program
 	Observe   func(Status)
 
+	control bool              // nothing is injected: another run is compared with this one
 	auto    bool              // Isolation was left open
 	file    attach.File       // that System names
 	forward collector.Forward // where telemetry goes besides, as the environment says

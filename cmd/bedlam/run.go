@@ -55,7 +55,11 @@ so that experiments on the network are INCONCLUSIVE there.`,
 			}
 			p := newProgress(os.Stderr)
 			o.Observe = p.show
-			out, err := bedlam.Run(c.Context(), o)
+			do := bedlam.Run
+			if c.Flags().Changed("pairs") {
+				do = bedlam.RunPairs
+			}
+			out, err := do(c.Context(), o)
 			p.done()
 			if out.Result.Schema == "" {
 				return err
@@ -75,6 +79,7 @@ so that experiments on the network are INCONCLUSIVE there.`,
 	f.BoolVar(&dry, "dry-run", false, "print what would be done, and do nothing")
 	f.Uint64Var(&o.Seed, "seed", 1, "decides arrivals, victims and moments")
 	f.Float64Var(&o.Rate, "rate", bedlam.DefaultRate, "journeys a second")
+	f.IntVar(&o.Pairs, "pairs", 0, "runs in pairs, one with the faults and one without: decides over `N` (at least 6), up to twice as many while a row is undecided")
 	f.StringVar(&o.Arrivals, "arrivals", "poisson", "poisson or constant")
 	f.StringVar(&o.Out, "out", "", "the run's folder, new or empty (default runs/<time>-seed<seed>)")
 	f.StringVar(&o.Shop, "shop", "", "the shop program to break (default: the one beside this program)")
