@@ -52,6 +52,7 @@ type Options struct {
 	Rate      float64 // journeys a second; DefaultRate
 	Arrivals  string  // poisson or constant; poisson
 	Pairs     int     // of runs, one with the faults and one without; 0: one run
+	Baseline  string  // result.json of an earlier run: what is worse than there fails; none
 	Out       string  // the run's folder, made, or empty; runs/<time>-seed<seed>
 	Shop      string  // path of the shop program; the one beside Bedlam
 	Bedlam    string  // path of the bedlam program, which is guard and relay; this program

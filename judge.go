@@ -47,6 +47,9 @@ func Judge(folder string) (chaos.Result, error) {
 // judge judges a record and writes the reports into its folder.
 func judge(folder string, rec *chaos.Record) (chaos.Result, error) {
 	res := check.Judge(rec)
+	if err := against(folder, &res); err != nil {
+		return res, err
+	}
 	return res, writeReports(folder, res)
 }
 

@@ -39,7 +39,7 @@ const (
 //
 // Errors are those of [Run]. What was recorded until then is judged.
 func RunPairs(ctx context.Context, o Options) (Outcome, error) {
-	asked, o, err := o.pairs()
+	asked, earlier, o, err := o.pairs()
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -51,6 +51,11 @@ func RunPairs(ctx context.Context, o Options) (Outcome, error) {
 	asked.Run = runID(began)
 	if err := writeJSON(out.Folder, pairsFile, asked); err != nil {
 		return Outcome{}, err
+	}
+	if earlier != nil {
+		if err := writeJSON(out.Folder, earlierFile, earlier); err != nil {
+			return Outcome{}, err
+		}
 	}
 	var pairs []check.Pair
 	var p chaos.Plan
@@ -75,23 +80,28 @@ func RunPairs(ctx context.Context, o Options) (Outcome, error) {
 		return Outcome{}, errors.Join(err, os.RemoveAll(out.Folder))
 	}
 	out.Result = check.Together(asked, p, pairs)
-	return out, errors.Join(err, writeReports(out.Folder, out.Result))
+	return out, errors.Join(err, against(out.Folder, &out.Result), writeReports(out.Folder, out.Result))
 }
 
 // pairs says what is asked of the pairs, and refuses what makes no sense.
-func (o Options) pairs() (chaos.Pairs, Options, error) {
+func (o Options) pairs() (chaos.Pairs, *chaos.Result, Options, error) {
 	if o.Pairs < LeastPairs || o.Pairs > mostPairs {
-		return chaos.Pairs{}, o, usage("%d pairs: want %d to %d; fewer decide nothing", o.Pairs, LeastPairs, mostPairs)
+		return chaos.Pairs{}, nil, o, usage("%d pairs: want %d to %d; fewer decide nothing", o.Pairs, LeastPairs, mostPairs)
 	}
 	full, err := o.withDefaults()
 	if err != nil {
-		return chaos.Pairs{}, o, err
+		return chaos.Pairs{}, nil, o, err
 	}
-	if _, _, err := plan(full, full.topology()); err != nil {
-		return chaos.Pairs{}, o, err
+	es, _, err := plan(full, full.topology())
+	if err != nil {
+		return chaos.Pairs{}, nil, o, err
 	}
-	o.Observe = full.Observe // each run fills in the rest for itself
-	return chaos.Pairs{Schema: chaos.PairsSchema, Seed: o.Seed, Words: full.Words, Engine: full.Engine, Least: o.Pairs, Most: 2 * o.Pairs}, o, nil
+	earlier, err := full.earlier(es)
+	if err != nil {
+		return chaos.Pairs{}, nil, o, err
+	}
+	o.Observe, o.Baseline = full.Observe, "" // each run fills in the rest for itself
+	return chaos.Pairs{Schema: chaos.PairsSchema, Seed: o.Seed, Words: full.Words, Engine: full.Engine, Least: o.Pairs, Most: 2 * o.Pairs}, earlier, o, nil
 }
 
 // runPair does the two runs of a pair. A run that fails to be judged is the
@@ -159,7 +169,8 @@ func judgePairs(folder string) (chaos.Result, error) {
 		}
 		pairs = append(pairs, pair)
 	}
-	return check.Together(asked, p, pairs), nil
+	res := check.Together(asked, p, pairs)
+	return res, against(folder, &res)
 }
 
 // readPair judges the two runs of a pair from their folders.

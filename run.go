@@ -64,6 +64,10 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	earlier, err := o.earlier(es)
+	if err != nil {
+		return Outcome{}, err
+	}
 	if o, err = o.isolated(es...); err != nil {
 		return Outcome{}, err
 	}
@@ -89,6 +93,9 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 		Commit: commit(), Machine: Machine(), Rate: o.Rate, Arrivals: o.Arrivals, Baseline: topology.Duration(runner.Baseline),
 		Experiments: es, Topology: t, Started: began.UTC()}
 	err = errors.Join(writeJSON(out.Folder, scheduleFile, schedule), writeJSON(out.Folder, planFile, p))
+	if earlier != nil {
+		err = errors.Join(err, writeJSON(out.Folder, earlierFile, earlier))
+	}
 	if err == nil {
 		err = record(ctx, o, p, schedule, out.Folder)
 	}

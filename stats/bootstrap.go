@@ -19,13 +19,18 @@ func draws(sample []float64, of Statistic, seed uint64) []float64 {
 	drawn := make([]float64, len(sample))
 	out := make([]float64, Resamples)
 	for i := range out {
-		for j := range drawn {
-			drawn[j] = sample[r.IntN(len(sample))]
-		}
+		draw(r, sample, drawn)
 		out[i] = of(drawn)
 	}
 	slices.Sort(out)
 	return out
+}
+
+// draw fills into with elements of the sample, each as likely each time.
+func draw(r *rand.Rand, sample, into []float64) {
+	for i := range into {
+		into[i] = sample[r.IntN(len(sample))]
+	}
 }
 
 // Percentile is the percentile bootstrap interval of a statistic: the middle

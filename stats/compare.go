@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"math/rand/v2"
 	"slices"
 )
 
@@ -29,15 +30,35 @@ type Comparison struct {
 // chance that all six of a harmless change lie above the margin bounds how often
 // it is called worse, 1 in 64 if its true median is the margin itself.
 func Compare(differences []float64, margin, alpha float64, seed uint64) Comparison {
-	c := Comparison{N: len(differences), Interval: unknown, Within: 1, Beyond: 1}
 	if !usable(differences, 1-alpha) {
-		return c
+		return Comparison{N: len(differences), Interval: unknown, Within: 1, Beyond: 1}
 	}
-	d := draws(differences, Median, seed)
-	c.Median = Median(differences)
+	return against(draws(differences, Median, seed), Comparison{N: len(differences), Median: Median(differences)}, margin, alpha)
+}
+
+// Shift is Compare for two samples that no pairs join, as runs of today and of
+// last week: of how much the median of now lies above that of before.
+func Shift(now, before []float64, margin, alpha float64, seed uint64) Comparison {
+	if !usable(now, 1-alpha) || !usable(before, 1-alpha) {
+		return Comparison{N: min(len(now), len(before)), Interval: unknown, Within: 1, Beyond: 1}
+	}
+	r := rand.New(rand.NewPCG(seed, uint64(len(now))))
+	a, b := make([]float64, len(now)), make([]float64, len(before))
+	d := make([]float64, Resamples)
+	for i := range d {
+		draw(r, now, a)
+		draw(r, before, b)
+		d[i] = Median(a) - Median(b)
+	}
+	slices.Sort(d)
+	return against(d, Comparison{N: min(len(now), len(before)), Median: Median(now) - Median(before)}, margin, alpha)
+}
+
+// against reads sorted draws of a median.
+func against(d []float64, c Comparison, margin, alpha float64) Comparison {
 	c.Interval = Interval{quantile(d, alpha), quantile(d, 1-alpha)}
-	above, _ := slices.BinarySearch(d, margin) // those below it
-	upTo := above
+	below, _ := slices.BinarySearch(d, margin)
+	upTo := below
 	for upTo < len(d) && d[upTo] == margin {
 		upTo++
 	}

@@ -154,3 +154,27 @@ func TestCompare(t *testing.T) {
 		}
 	}
 }
+
+// An interval whose lower end is the margin leaves half of what is outside of it.
+func TestBeyond(t *testing.T) {
+	t.Parallel()
+	e := stats.Estimate{Value: 5, Interval: stats.Interval{Lo: 3, Hi: 9}}
+	near(t, "with the margin at the lower end", e.Beyond(3, 0.95), 0.025, 1e-9)
+	near(t, "with the margin at the figure", e.Beyond(5, 0.95), 1, 0)
+	near(t, "with the margin two widths below", e.Beyond(1, 0.95), 0.0000443, 1e-6)
+}
+
+func TestShift(t *testing.T) {
+	t.Parallel()
+	before := []float64{1, 1.1, 0.9, 1, 1.05, 0.95}
+	worse := []float64{3, 3.1, 2.9, 3, 3.05, 2.95}
+	if c := stats.Shift(worse, before, 1, 0.05, 1); c.Beyond > 0.05 || c.Within <= 0.05 || math.Abs(c.Median-2) > 1e-9 {
+		t.Errorf("two more, one allowed: %+v", c)
+	}
+	if c := stats.Shift(before, before, 1, 0.05, 1); c.Within > 0.05 || c.Beyond <= 0.05 {
+		t.Errorf("the same: %+v", c)
+	}
+	if c := stats.Shift(nil, before, 1, 0.05, 1); c.Within != 1 || c.Beyond != 1 {
+		t.Errorf("nothing: %+v", c)
+	}
+}

@@ -54,6 +54,20 @@ func Difference(a, b Estimate) Estimate {
 	}}
 }
 
+// Beyond is the p-value of "the figure is above the margin", read out of its
+// interval of that confidence: how many of the standard errors that the
+// interval's lower half is made of fit between the margin and the figure.
+func (e Estimate) Beyond(margin, confidence float64) float64 {
+	width := e.Value - e.Lo
+	switch {
+	case !(e.Value > margin):
+		return 1 // it is not even seen
+	case width <= 0:
+		return 0
+	}
+	return 1 - normal(z((1+confidence)/2)*(e.Value-margin)/width)
+}
+
 // Worth is how many independent observations the counts of some stretches are
 // worth: n over the design effect, which is how much more the stretches differ
 // than chance alone would have them (Kish, Survey Sampling, 1965; Rao and

@@ -229,6 +229,18 @@ func TestTogetherAddsAuditsUp(t *testing.T) {
 		all[i].Fault.Audit, all[i].Control.Result.Audit = []chaos.AuditLine{line}, []chaos.AuditLine{line}
 	}
 	res := check.Together(six, chaos.Plan{Experiments: []chaos.Experiment{experiment()}}, all)
+	all[2].Fault.Audit[0] = chaos.AuditLine{Name: "no-oversell", Verdict: chaos.Inconclusive, Text: "there is nothing to look at"}
+	res = check.Together(six, chaos.Plan{Experiments: []chaos.Experiment{experiment()}}, all)
+	if l := res.Audit[0]; l.N != 1100 || l.Verdict != chaos.Pass {
+		t.Errorf("six pairs, of which one run had nothing to look at: %+v", l)
+	}
+	all[2].Fault.Audit[0] = chaos.AuditLine{Name: "no-oversell", N: 100, Violations: 1, Verdict: chaos.Fail, Text: "P1 was sold twice"}
+	res = check.Together(six, chaos.Plan{Experiments: []chaos.Experiment{experiment()}}, all)
+	if l := res.Audit[0]; l.Violations != 1 || l.Verdict != chaos.Fail || l.Text != "P1 was sold twice" || l.Bound != 0 {
+		t.Errorf("six pairs, of which one oversold: %+v", l)
+	}
+	all[2].Fault.Audit[0] = chaos.AuditLine{Name: "no-oversell", N: 100, Bound: 0.03, Verdict: chaos.Pass}
+	res = check.Together(six, chaos.Plan{Experiments: []chaos.Experiment{experiment()}}, all)
 	if l := res.Audit[0]; l.N != 1200 || l.Bound != 3.0/1200 || l.Verdict != chaos.Pass {
 		t.Errorf("six pairs: %+v", l)
 	}
