@@ -251,11 +251,7 @@ func TestTogetherAddsAuditsUp(t *testing.T) {
 func TestMeasureControl(t *testing.T) {
 	t.Parallel()
 	fault := check.Judge(golden().record())
-	control := golden()
-	control.plan.Control = true
-	control.journal = slices.DeleteFunc(control.journal, func(e chaos.Entry) bool {
-		return slices.Contains([]chaos.EntryKind{chaos.Injecting, chaos.Injected, chaos.Proven, chaos.Lifting, chaos.Lifted, chaos.LiftProven}, e.Kind)
-	})
+	control := unharmed()
 	c := check.Measure(control.record(), fault)
 	if !c.Result.Control || c.Result.Verdict != chaos.Pass || len(c.Unfit) != 0 {
 		t.Errorf("a control: %s because %q; unfit %v", c.Result.Verdict, c.Result.Reasons, c.Unfit)
