@@ -26,6 +26,7 @@ var floors = []struct {
 	floor  int
 }{
 	{"topology", 0},
+	{"stats", 0},
 	{"observability", 1},
 	{"services", 2},
 	{"deploy", 3},

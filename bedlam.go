@@ -51,12 +51,15 @@ type Options struct {
 	Seed      uint64
 	Rate      float64 // journeys a second; DefaultRate
 	Arrivals  string  // poisson or constant; poisson
+	Pairs     int     // of runs, one with the faults and one without; 0: one run
+	Baseline  string  // result.json of an earlier run: what is worse than there fails; none
 	Out       string  // the run's folder, made, or empty; runs/<time>-seed<seed>
 	Shop      string  // path of the shop program; the one beside Bedlam
 	Bedlam    string  // path of the bedlam program, which is guard and relay; this program
 	Observe   func(Status)
 
 	without *lacking          // what [Ablate] has off
+	control bool              // nothing is injected: another run is compared with this one
 	auto    bool              // Isolation was left open
 	disks   bool              // stores have disks of their own, where the machine can
 	names   bool              // a fault of the run needs instances that find one another by names

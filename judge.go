@@ -30,6 +30,13 @@ const (
 // An error that wraps [ErrUsage] means that the folder holds no run that this
 // version can read; other errors are about writing the reports.
 func Judge(folder string) (chaos.Result, error) {
+	if isPairs(folder) {
+		res, err := judgePairs(folder)
+		if err != nil {
+			return chaos.Result{}, usageError{fmt.Errorf("%s: %w", folder, err)}
+		}
+		return res, writeReports(folder, res)
+	}
 	rec, err := readRecord(folder)
 	if err != nil {
 		return chaos.Result{}, usageError{fmt.Errorf("%s: %w", folder, err)}
@@ -40,6 +47,9 @@ func Judge(folder string) (chaos.Result, error) {
 // judge judges a record and writes the reports into its folder.
 func judge(folder string, rec *chaos.Record) (chaos.Result, error) {
 	res := check.Judge(rec)
+	if err := against(folder, &res); err != nil {
+		return res, err
+	}
 	return res, writeReports(folder, res)
 }
 

@@ -64,6 +64,10 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	earlier, err := o.earlier(es)
+	if err != nil {
+		return Outcome{}, err
+	}
 	if o, err = o.isolated(actionsOf(es)...); err != nil {
 		return Outcome{}, err
 	}
@@ -85,10 +89,13 @@ func Run(ctx context.Context, o Options) (Outcome, error) {
 	if out.Folder, err = runFolder(o.Out, began, fmt.Sprintf("seed%d", o.Seed)); err != nil {
 		return Outcome{}, err
 	}
-	p := chaos.Plan{Schema: planSchema, Run: runID(began), Seed: o.Seed, Suite: schedule.Suite, Words: o.Words, Engine: o.Engine, Isolation: o.Isolation, System: o.System, Lacks: o.lacks(), Version: Version,
+	p := chaos.Plan{Schema: planSchema, Run: runID(began), Seed: o.Seed, Suite: schedule.Suite, Words: o.Words, Engine: o.Engine, Isolation: o.Isolation, Control: o.control, System: o.System, Lacks: o.lacks(), Version: Version,
 		Commit: commit(), Machine: Machine(), Rate: o.Rate, Arrivals: o.Arrivals, Baseline: topology.Duration(runner.Baseline),
 		Experiments: es, Topology: t, Started: began.UTC()}
 	err = errors.Join(writeJSON(out.Folder, scheduleFile, schedule), writeJSON(out.Folder, planFile, p))
+	if earlier != nil {
+		err = errors.Join(err, writeJSON(out.Folder, earlierFile, earlier))
+	}
 	if err == nil {
 		err = record(ctx, o, p, schedule, out.Folder)
 	}
@@ -181,7 +188,7 @@ func perform(ctx context.Context, o Options, p chaos.Plan, schedule chaos.Schedu
 	for _, e := range p.Experiments {
 		abort[e.Name] = e.Abort
 	}
-	runErr := runner.Run(ctx, runner.Options{System: s.system, Schedule: schedule, Abort: abort, Journal: journal,
+	runErr := runner.Run(ctx, runner.Options{System: s.system, Schedule: schedule, Abort: abort, Control: p.Control, Journal: journal,
 		Build: fault.Build, Supported: fault.Supported, Goodput: w.goodput, Spans: s.collector,
 		Audit: func(ctx context.Context, name string, since time.Time) error {
 			sources, err := stores(s.system)

@@ -158,8 +158,9 @@ type Experiment struct {
 
 // A Hypothesis is what should hold, written down before the run.
 type Hypothesis struct {
-	Title  string
-	Limits []Limit
+	Title   string
+	Limits  []Limit
+	Margins []Margin
 }
 
 // A Limit is one line of a hypothesis: a metric of a phase, and its bounds.

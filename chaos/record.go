@@ -49,6 +49,9 @@ type Plan struct {
 	// Isolation says whether instances of the engine process had a network
 	// namespace and cgroups of their own: none or full.
 	Isolation string `json:"isolation,omitempty"`
+	// Control says that nothing was to be injected: the run is what another,
+	// with the same seed, is compared with.
+	Control bool `json:"control,omitempty"`
 	// System is the file that named the system, for one that ran before.
 	System string `json:"system,omitempty"`
 	// Lacks says which data the run could not have whatever it did, and why:

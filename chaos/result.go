@@ -26,7 +26,11 @@ type Result struct {
 	Commit      string             `json:"commit,omitempty"`
 	Machine     Machine            `json:"machine"`
 	Started     time.Time          `json:"started"`
-	Seconds     float64            `json:"seconds"` // the run's length
+	Control     bool               `json:"control,omitempty"`    // nothing was to be injected
+	Comparison  *Comparison        `json:"comparison,omitempty"` // with the controls beside it
+	Regression  *Comparison        `json:"regression,omitempty"` // with an earlier result
+	Stronger    string             `json:"stronger,omitempty"`   // what would make the verdict stronger
+	Seconds     float64            `json:"seconds"`              // the run's length
 	Series      Series             `json:"series"`
 	Traces      []Waterfall        `json:"traces"` // failed ones first, then the slowest
 }
@@ -80,6 +84,12 @@ type Row struct {
 	N        [3]int   `json:"n"`                 // samples in each phase
 	Limit    string   `json:"limit,omitempty"`   // in words, if the hypothesis states one
 	Verdict  *Verdict `json:"verdict,omitempty"` // if it does
+	// Basis says what a verdict that holds rests on: "not refuted" by one run,
+	// or "shown" by several; empty if there is none or it does not hold.
+	Basis string `json:"basis,omitempty"`
+	// Intervals of the three phases, with 95 %: what the seconds of this run
+	// tell of the figure, and nothing of how another run would fare.
+	Intervals [3]*Interval `json:"intervals"`
 }
 
 // A Finding is one thing that was wrong, or could not be told.

@@ -55,11 +55,7 @@ func rows(v *view) []chaos.Row {
 	for _, l := range v.spec.Hypothesis.Limits {
 		i := slices.IndexFunc(out, func(r chaos.Row) bool { return r.Metric == l.Metric && r.Class == of(l) })
 		if i < 0 {
-			m := chaos.Metric{Name: l.Metric}
-			if known := slices.IndexFunc(chaos.Metrics, func(m chaos.Metric) bool { return m.Name == l.Metric }); known >= 0 {
-				m = chaos.Metrics[known]
-			}
-			out = append(out, v.row(m, l.Class, l.Edge))
+			out = append(out, v.row(chaos.Metric{Name: l.Metric, Unit: unit(l.Metric)}, l.Class, l.Edge))
 			i = len(out) - 1
 		}
 		verdict, _ := v.holds(l)
@@ -69,6 +65,17 @@ func rows(v *view) []chaos.Row {
 		}
 		out[i].Limit += inWords(l)
 		out[i].Verdict = &verdict
+	}
+	for _, m := range v.spec.Hypothesis.Margins {
+		l := chaos.Limit{Metric: m.Metric, Class: m.Class, Edge: m.Edge}
+		if !slices.ContainsFunc(out, func(r chaos.Row) bool { return r.Metric == m.Metric && r.Class == of(l) }) {
+			out = append(out, v.row(chaos.Metric{Name: m.Metric, Unit: unit(m.Metric)}, m.Class, m.Edge))
+		}
+	}
+	for i := range out {
+		if out[i].Verdict != nil && *out[i].Verdict == chaos.Pass {
+			out[i].Basis = chaos.NotRefuted // how another run would fare, one cannot say
+		}
 	}
 	return out
 }
@@ -89,6 +96,9 @@ func (v *view) row(metric chaos.Metric, class, edge string) chaos.Row {
 		x := v.metric(metric.Name, class, edge, w, fromDue)
 		*[]**float64{&r.Baseline, &r.Fault, &r.After}[i] = x.value
 		r.N[i] = x.n
+		if x.value != nil {
+			r.Intervals[i] = v.interval(metric.Name, class, w)
+		}
 	}
 	return r
 }

@@ -63,7 +63,7 @@ func TestBad(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
 		{"a misspelt key", "abort: 0.5", "aborts: 0.5", `x.yaml:14: unknown key "aborts" in an experiment (want abort, description, method, rollbacks, steady-state-hypothesis, tags, title)`},
 		{"a key twice", "abort: 0.5", "abort: 0.5\nabort: 0.6", `x.yaml:15: key "abort" stands twice in an experiment`},
-		{"a misspelt key of the hypothesis", "  title: H", "  titel: H", `x.yaml:5: unknown key "titel" in steady-state-hypothesis (want probes, title)`},
+		{"a misspelt key of the hypothesis", "  title: H", "  titel: H", `x.yaml:5: unknown key "titel" in steady-state-hypothesis (want margins, probes, title)`},
 		{"a misspelt key of a probe", "tolerance: [0.9, 1]", "tolerances: [0.9, 1]", `x.yaml:7: unknown key "tolerances" in a probe (want arguments, name, tolerance)`},
 		{"a misspelt argument of a probe", "phase: after", "fase: after", `x.yaml:7: unknown key "fase" in a probe's arguments (want class, edge, phase)`},
 		{"a misspelt key of a selector", "zones: [a]", "zone: [a]", `x.yaml:12: unknown key "zone" in a selector (want instances, services, tiers, zones)`},

@@ -15,7 +15,6 @@ import (
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/chaos/fault"
-	"github.com/bedlamlab/bedlam/loadgen"
 )
 
 // A decoder reads one file, strictly: an unknown key is refused with its line.
@@ -167,6 +166,13 @@ func (d decoder) hypothesis(n *yaml.Node) (chaos.Hypothesis, error) {
 				return err
 			})
 		},
+		"margins": func(n *yaml.Node) error {
+			return d.list(n, "margins", func(n *yaml.Node) error {
+				m, err := d.margin(n)
+				h.Margins = append(h.Margins, m)
+				return err
+			})
+		},
 	})
 	return h, err
 }
@@ -186,34 +192,11 @@ func (d decoder) limit(n *yaml.Node) (chaos.Limit, error) {
 	if err != nil {
 		return l, err
 	}
-	metric := func(m chaos.Metric) bool { return m.Name == l.Metric }
-	if !slices.ContainsFunc(chaos.Metrics, metric) {
-		var names []string
-		for _, m := range chaos.Metrics {
-			names = append(names, m.Name)
-		}
-		return l, d.errorf(n, "unknown probe %q (want one of %s)", l.Metric, strings.Join(names, ", "))
-	}
 	if len(bounds) != 2 || !(bounds[0] <= bounds[1]) || math.IsInf(bounds[0], 0) || math.IsInf(bounds[1], 0) {
 		return l, d.errorf(n, "tolerance must be [least, most], both included and finite")
 	}
-	switch {
-	// What a metric does not look at would be taken for something that it does.
-	case l.Edge != "" && l.Metric != "amplification" && l.Metric != "traffic":
-		return l, d.errorf(n, "%s is no metric of an edge: only amplification and traffic take one", l.Metric)
-	case l.Class != "" && (l.Metric == "amplification" || l.Metric == "traffic" || l.Metric == "recovery"):
-		return l, d.errorf(n, "%s takes no class", l.Metric)
-	case l.Phase != "" && l.Metric == "recovery":
-		return l, d.errorf(n, "recovery takes no phase: it has a time of its own")
-	}
-	if l.Phase == "" {
-		l.Phase = "fault"
-	}
-	if !slices.Contains([]string{"baseline", "fault", "after"}, l.Phase) {
-		return l, d.errorf(n, "unknown phase %q (want baseline, fault or after)", l.Phase)
-	}
-	if l.Class != "" && !slices.Contains(loadgen.Classes, l.Class) {
-		return l, d.errorf(n, "unknown class %q (want one of %s)", l.Class, strings.Join(loadgen.Classes, ", "))
+	if err := d.place(n, l.Metric, &l.Phase, l.Class, l.Edge); err != nil {
+		return l, err
 	}
 	l.Min, l.Max = bounds[0], bounds[1]
 	return l, nil

@@ -22,13 +22,20 @@ func Format(e chaos.Experiment) ([]byte, error) {
 		Arguments arguments  `yaml:"arguments,omitempty"`
 		Tolerance [2]float64 `yaml:"tolerance,flow"`
 	}
+	type margin struct {
+		Name      string    `yaml:"name"`
+		Arguments arguments `yaml:"arguments,omitempty"`
+		Most      *float64  `yaml:"most,omitempty"`
+		Times     *float64  `yaml:"times,omitempty"`
+	}
 	file := struct {
 		Title       string   `yaml:"title"`
 		Description string   `yaml:"description,omitempty"`
 		Tags        []string `yaml:"tags,omitempty,flow"`
 		Hypothesis  struct {
-			Title  string  `yaml:"title,omitempty"`
-			Probes []probe `yaml:"probes"`
+			Title   string   `yaml:"title,omitempty"`
+			Probes  []probe  `yaml:"probes"`
+			Margins []margin `yaml:"margins,omitempty"`
 		} `yaml:"steady-state-hypothesis"`
 		Method []*yaml.Node `yaml:"method"`
 		Abort  float64      `yaml:"abort,omitempty"`
@@ -40,6 +47,15 @@ func Format(e chaos.Experiment) ([]byte, error) {
 		}
 		file.Hypothesis.Probes = append(file.Hypothesis.Probes,
 			probe{l.Metric, arguments{l.Phase, l.Class, l.Edge}, [2]float64{l.Min, l.Max}})
+	}
+	for _, m := range e.Hypothesis.Margins {
+		w := margin{Name: m.Metric, Arguments: arguments{m.Phase, m.Class, m.Edge}}
+		if m.Times > 0 {
+			w.Times = &m.Times
+		} else {
+			w.Most = &m.Most
+		}
+		file.Hypothesis.Margins = append(file.Hypothesis.Margins, w)
 	}
 	for i, s := range e.Method {
 		n, err := step(s)

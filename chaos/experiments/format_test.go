@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/chaos/experiments"
 )
 
@@ -14,7 +15,10 @@ func TestFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range all {
+	half := all[0] // none of them has margins
+	half.Hypothesis.Margins = []chaos.Margin{{Metric: "goodput", Phase: "fault", Class: "checkout", Most: 0.01},
+		{Metric: "p90", Phase: "after", Times: 1.5}, {Metric: "recovery", Most: 0}}
+	for _, e := range append(all, half) {
 		b, err := experiments.Format(e)
 		if err != nil {
 			t.Fatal(err)

@@ -170,12 +170,16 @@ func Fit(e chaos.Experiment, t topology.System) error {
 			}
 		}
 	}
+	edges := map[string]string{} // with the metric that speaks of each
 	for _, l := range e.Hypothesis.Limits {
-		if l.Edge == "" {
-			continue
-		}
-		if !slices.ContainsFunc(t.Edges, func(x topology.Edge) bool { return x.Name() == l.Edge }) {
-			return fmt.Errorf("%s: the hypothesis limits %s of edge %s, which %s has not got", e.Name, l.Metric, l.Edge, t.Name)
+		edges[l.Edge] = l.Metric
+	}
+	for _, m := range e.Hypothesis.Margins {
+		edges[m.Edge] = m.Metric
+	}
+	for edge, metric := range edges {
+		if edge != "" && !slices.ContainsFunc(t.Edges, func(x topology.Edge) bool { return x.Name() == edge }) {
+			return fmt.Errorf("%s: the hypothesis limits %s of edge %s, which %s has not got", e.Name, metric, edge, t.Name)
 		}
 	}
 	return nil

@@ -50,7 +50,18 @@ func everything() chaos.Result {
 			{Trace: "ffffffffffffffffffffffffffffffff", Class: "home", Outcome: "ok", At: 3, Seconds: 0.01},
 		},
 	}
+	r.Comparison = &chaos.Comparison{Kind: "pairs", Pairs: 6, Alpha: 0.05, Rows: compared(), Notes: []string{"bank-slow: pair 3 was not counted: in the control: the generator sent requests late"}}
+	r.Regression = &chaos.Comparison{Kind: "earlier", Alpha: 0.05, Rows: compared()[:1], Of: "run 20260130, commit 0123456789ab", Margin: "worse by more than 2 pp of goodput is a regression"}
+	r.Stronger = "More pairs would make it stronger."
 	return r
+}
+
+func compared() []chaos.ComparedRow {
+	row := chaos.ComparedRow{Experiment: "bank-slow", Metric: "goodput", Phase: "fault", Kind: "margin", Unit: "share", N: 6, Before: of(1), Now: of(0.95),
+		Worse: of(0.05), Lo: of(0.04), Hi: of(0.06), Bound: 0.02, P: 0.001, Values: []float64{0.05}, Verdict: chaos.Fail, Text: "goodput: worse by 5.00 pp (4.00 pp to 6.00 pp)"}
+	kept := row
+	kept.Metric, kept.Ratio, kept.Verdict, kept.Text = "p90", true, chaos.Pass, "p90 after: worse by 1.01 times"
+	return []chaos.ComparedRow{row, kept}
 }
 
 func rows(goodput [3]float64, v chaos.Verdict) []chaos.Row {
@@ -64,7 +75,7 @@ func rows(goodput [3]float64, v chaos.Verdict) []chaos.Row {
 		{Metric: "p90", Unit: "s", Baseline: of(0.0063), Fault: of(0.31), After: of(0.006), N: n},
 		{Metric: "p99", Unit: "s", Fault: p99, N: n, Limit: "at most 2.5 s", Verdict: &v},
 		{Metric: "p99.9", Unit: "s", N: n},
-		{Metric: "amplification", Class: "payment->bank", Unit: "x", Baseline: of(1), Fault: of(1.49), After: of(1), N: [3]int{57, 58, 13}, Limit: "at most 1.50 x", Verdict: held(chaos.Pass)},
+		{Metric: "amplification", Class: "payment->bank", Unit: "x", Baseline: of(1), Fault: of(1.49), After: of(1), N: [3]int{57, 58, 13}, Limit: "at most 1.50 x", Verdict: held(chaos.Pass), Basis: chaos.NotRefuted, Intervals: [3]*chaos.Interval{{Lo: 1, Hi: 1}, {Lo: 1.2, Hi: 1.8}, nil}},
 		{Metric: "recovery", Unit: "s", After: of(0), N: [3]int{0, 0, 5}, Limit: "at most 5s", Verdict: held(chaos.Pass)},
 	}
 }
@@ -194,6 +205,13 @@ func hostile() chaos.Result {
 		e.Hops = []chaos.Hop{{Phase: evil, Site: evil, Error: evil, Example: evil, Count: -1}}
 	}
 	r.Findings = r.Experiments[0].Findings
+	for _, c := range []*chaos.Comparison{r.Comparison, r.Regression} {
+		c.Of, c.Margin, c.Notes = evil, evil, []string{evil}
+		for i := range c.Rows {
+			c.Rows[i].Experiment, c.Rows[i].Text = evil, evil
+		}
+	}
+	r.Stronger = evil
 	for i := range r.Audit {
 		r.Audit[i].Name, r.Audit[i].Title, r.Audit[i].Text = evil, evil, evil
 	}

@@ -33,6 +33,11 @@ func filled(v reflect.Value) reflect.Value {
 				out.Field(i).Set(filled(v.Field(i)))
 			}
 		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			out.Set(reflect.New(v.Type().Elem()))
+			out.Elem().Set(filled(v.Elem()))
+		}
 	case reflect.Slice:
 		out.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
 		for i := range v.Len() {

@@ -33,7 +33,11 @@ func Markdown(w io.Writer, r chaos.Result) error {
 	}
 	m.experiments(r)
 	m.findings(r)
+	m.compared(r)
 	m.audit(r)
+	if r.Stronger != "" {
+		m.line("\n%s", escape(r.Stronger))
+	}
 	_, err := io.WriteString(w, m.b.String())
 	return err
 }

@@ -20,6 +20,8 @@ type page struct {
 	MoreText string
 	Facts    []fact
 	Sections []*section
+	Compared []comparison
+	Stronger string
 	Chart    *chart
 	Table    []secondRow // the run chart's figures
 	Step     string      // of the table, in seconds
@@ -77,7 +79,8 @@ const (
 
 // newPage lays a result out.
 func newPage(r chaos.Result) page {
-	p := page{Verdict: newVerdict(r.Verdict), Sentence: sentence(r), Alarm: alarm(r), Suite: r.Suite, Run: r.Run}
+	p := page{Verdict: newVerdict(r.Verdict), Sentence: sentence(r), Alarm: alarm(r), Suite: r.Suite, Run: r.Run,
+		Compared: comparisons(r), Stronger: r.Stronger}
 	p.Title = strings.TrimSpace("bedlam " + cut(r.Suite, mostWord))
 	if !r.Started.IsZero() {
 		p.Started = r.Started.UTC().Format("2 January 2006, 15:04 UTC")

@@ -16,6 +16,9 @@ import (
 // sentence says the whole run in one.
 func sentence(r chaos.Result) string {
 	total := len(r.Experiments)
+	if r.Control {
+		return "a control: nothing was to be injected"
+	}
 	if total == 0 {
 		return "no experiment was run"
 	}

@@ -101,7 +101,7 @@ func newSection(number int, r chaos.Result, e chaos.ExperimentResult, traces map
 // newMetricRow says how many samples stand behind a row only where they are
 // not those of the whole phase.
 func newMetricRow(row chaos.Row, whole [3]int) metricRow {
-	m := metricRow{Metric: row.Metric, Class: row.Class, Limit: row.Limit}
+	m := metricRow{Metric: row.Metric, Class: row.Class, Limit: held(row)}
 	for i, x := range []*float64{row.Baseline, row.Fault, row.After} {
 		m.Values[i] = cell(row, x)
 		if row.N != whole && row.N[i] > 0 {

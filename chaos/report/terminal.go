@@ -35,6 +35,7 @@ func Terminal(w io.Writer, r chaos.Result, o TerminalOptions) error {
 		t.line("Findings outside the experiments")
 		t.findings(r.Findings)
 	}
+	t.compared(r)
 	t.audit(r)
 	if len(r.Gates) > 0 {
 		t.line("")
@@ -43,6 +44,9 @@ func Terminal(w io.Writer, r chaos.Result, o TerminalOptions) error {
 		t.line("%s %s", t.mark(gate(g)), plain(g.Text))
 	}
 	t.line("%s, %s: %s; generator lag p99 %s", plural(r.Load.Journeys, "journey"), plural(r.Load.Requests, "request"), outcomes(r), duration(r.Load.LagP99))
+	if r.Stronger != "" {
+		t.line("%s", plain(r.Stronger))
+	}
 	_, err := io.WriteString(w, t.b.String())
 	return err
 }
@@ -137,7 +141,7 @@ func (t *terminal) rows(e chaos.ExperimentResult, passed bool) {
 	for _, row := range rows {
 		limit := "  " + plain(row.Limit)
 		if row.Verdict != nil {
-			limit = t.mark(*row.Verdict) + " " + plain(row.Limit)
+			limit = t.mark(*row.Verdict) + " " + plain(held(row))
 		}
 		t.line("  %s %s %s %s  %s", left(name(row), width), right(cell(row, row.Baseline), column),
 			right(cell(row, row.Fault), column), right(cell(row, row.After), column), limit)

@@ -65,6 +65,9 @@ type Options struct {
 	// Goodput counts the requests that were due in [from, to) and are decided.
 	Goodput func(from, to time.Time) (good, decided int)
 	Spans   chaos.Spans
+	// Control makes a run to compare others with: it takes each experiment's
+	// time and injects nothing.
+	Control bool
 	// Audit reads the rows touched since a time, into the audit of that name.
 	Audit func(ctx context.Context, name string, since time.Time) error
 	// Lease returns an error once this run's lease is lost. May be nil.
@@ -159,6 +162,12 @@ func (r *run) experiment(ctx context.Context, e chaos.ScheduledExperiment, since
 	if err := r.write(chaos.ExperimentBegun, "", ""); err != nil {
 		return err
 	}
+	if r.Control {
+		if err := r.idle(ctx, e); err != nil {
+			return err
+		}
+		return r.settle(ctx, e, time.Now(), since)
+	}
 	faults, err := r.build(e)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return errors.Join(r.write(chaos.Unsupported, "", err.Error()), r.write(chaos.ExperimentEnded, "", ""))
@@ -172,6 +181,11 @@ func (r *run) experiment(ctx context.Context, e chaos.ScheduledExperiment, since
 	if err := errors.Join(harmErr, err); err != nil {
 		return err
 	}
+	return r.settle(ctx, e, lifted, since)
+}
+
+// settle waits until the system is well again, and reads what it did meanwhile.
+func (r *run) settle(ctx context.Context, e chaos.ScheduledExperiment, lifted, since time.Time) error {
 	if err := r.recover(ctx, lifted); err != nil {
 		return err
 	}

@@ -242,6 +242,8 @@ func TestTranscripts(t *testing.T) {
 		after time.Duration // interrupted then; 0: never
 	}{
 		{name: "enough-witnesses", stage: &stage{met: 55 * time.Millisecond}, es: one(330*time.Millisecond, 0)},
+		{name: "control", stage: &stage{met: 55 * time.Millisecond}, es: one(330*time.Millisecond, 14*time.Second),
+			opts: []func(*runner.Options){func(o *runner.Options) { o.Control = true }}},
 		{name: "few-witnesses", stage: &stage{met: 5 * time.Second}, es: one(330*time.Millisecond, 0)},
 		{name: "composite", stage: &stage{met: 55 * time.Millisecond}, es: []chaos.ScheduledExperiment{{Name: "a", Faults: []chaos.Resolved{
 			{ID: "a/1", Action: "slow", Instances: []string{"x-1"}, At: topology.Duration(130 * time.Millisecond), Duration: topology.Duration(2 * time.Second)},

@@ -91,6 +91,8 @@ func recorded(t *testing.T, p place) {
 	if code, text, _ := p.run(t, "report", "recorded"); code != 0 || !strings.HasPrefix(text, strings.TrimSpace(string(read(t, dir, "report.txt")))) {
 		t.Errorf("report: exit code %d\n%s", code, text)
 	}
+	exported(t, p, dir)
+	compared(t, p, dir)
 	for _, c := range []struct {
 		name, file string
 		change     func([]byte) []byte

@@ -78,7 +78,7 @@ Exit codes: 0 pass, 1 fail, 2 usage (nothing was started), 3 inconclusive,
 		return badWord{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	c.CompletionOptions.HiddenDefaultCmd = true
-	c.AddCommand(runCommand(code), monkeyCommand(code), upCommand(), listCommand(), judgeCommand(code), reportCommand(), shrinkCommand(), healCommand(),
+	c.AddCommand(runCommand(code), aaCommand(code), monkeyCommand(code), upCommand(), listCommand(), judgeCommand(code), reportCommand(), exportCommand(), shrinkCommand(), healCommand(),
 		doctorCommand(), postgresCommand(), composeCommand(), benchCommand(), versionCommand(), defectsCommand(code), verifyCommand(code), relayCommand(), guardCommand(), storeCommand(code), exhaustCommand(), impairCommand(), diskCommand())
 	return c
 }

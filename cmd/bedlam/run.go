@@ -35,6 +35,8 @@ so that experiments on the network are INCONCLUSIVE there.`,
   bedlam run recommend-down bank-slow-then-cut-off
   bedlam run --rate 60 --out /tmp/run1 ./mine.yaml
   bedlam run --ablate bank-slow-then-cut-off
+  bedlam run --pairs 6 recommend-down
+  bedlam run --baseline runs/yesterday/result.json
   bedlam run --system deploy/compose/system.yaml catalog-replica-paused`,
 		RunE: func(c *cobra.Command, words []string) error {
 			o.Words = words
@@ -66,7 +68,11 @@ so that experiments on the network are INCONCLUSIVE there.`,
 				fmt.Printf("Runs: %s\n", shown(a.Folder))
 				return nil
 			}
-			out, err := bedlam.Run(c.Context(), o)
+			do := bedlam.Run
+			if c.Flags().Changed("pairs") {
+				do = bedlam.RunPairs
+			}
+			out, err := do(c.Context(), o)
 			p.done()
 			if out.Result.Schema == "" {
 				return err
@@ -87,6 +93,8 @@ so that experiments on the network are INCONCLUSIVE there.`,
 	f.BoolVar(&ablate, "ablate", false, "run one experiment again and again, each time with one mechanism of one edge that it touches off, and print what each is worth")
 	f.Uint64Var(&o.Seed, "seed", 1, "decides arrivals, victims and moments")
 	f.Float64Var(&o.Rate, "rate", bedlam.DefaultRate, "journeys a second")
+	f.StringVar(&o.Baseline, "baseline", "", "the result.json `FILE` of an earlier run: a figure that is worse, beyond doubt, is a FAIL")
+	f.IntVar(&o.Pairs, "pairs", 0, "runs in pairs, one with the faults and one without: decides over `N` (at least 6), up to twice as many while a row is undecided")
 	f.StringVar(&o.Arrivals, "arrivals", "poisson", "poisson or constant")
 	f.StringVar(&o.Out, "out", "", "the run's folder, new or empty (default runs/<time>-seed<seed>)")
 	f.StringVar(&o.Shop, "shop", "", "the shop program to break (default: the one beside this program)")
