@@ -155,8 +155,11 @@ func TestPacketsWaitTogether(t *testing.T) {
 				h.t.Logf("of %d packets %d come back", together, len(seen)) // a busy machine loses some by itself
 				return false
 			}
-			m, err := icmp.ParseMessage(1, b[:n]) // of ICMP
-			if echo, ok := m.Body.(*icmp.Echo); err == nil && ok && m.Type == ipv4.ICMPTypeEchoReply && from.String() == to.String() && echo.ID&0xff == number&0xff {
+			m, err := icmp.ParseMessage(1, b[:n]) // 1 is ICMP's number
+			if err != nil || m.Type != ipv4.ICMPTypeEchoReply || from.String() != to.String() {
+				continue
+			}
+			if echo, ok := m.Body.(*icmp.Echo); ok && echo.ID&0xff == number&0xff {
 				seen[echo.Seq] = true
 			}
 		}

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/moby/moby/api/types/container"
@@ -66,7 +67,7 @@ func (q quota) do(ctx context.Context, j impair.Job, v view, save func(json.RawM
 	}
 	shows, err := q.shows(ctx, j, v)
 	if err == nil && !shows {
-		err = fmt.Errorf("it was done without an error, and the kernel does not show it")
+		err = errors.New("it was done without an error, and the kernel does not show it")
 	}
 	return err
 }
@@ -84,7 +85,7 @@ func (q quota) undo(ctx context.Context, j impair.Job, v view) error {
 	}
 	shows, err := q.shows(ctx, j, v)
 	if err == nil && shows {
-		err = fmt.Errorf("it was undone without an error, and the kernel still shows it")
+		err = errors.New("it was undone without an error, and the kernel still shows it")
 	}
 	return err
 }
