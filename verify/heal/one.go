@@ -42,14 +42,15 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 	s.lookNoMore()
 	healed := make(chan error, 1)
 	if m.Signal == KillBoth {
-		if !s.early() && len(s.left()) == 0 {
-			p.Reasons = append(p.Reasons, "with both killed nothing was left: the moment shows nothing")
-		}
 		if m.Fault != "" {
-			// The journal alone shows one at every step.
+			// At once: a rule of the relay lives for a few seconds by itself. The
+			// journal alone shows a harm at every step.
 			if p.Harm = s.harmful(ctx); len(p.Harm) == 0 {
 				p.Reasons = append(p.Reasons, "with both killed no harm was seen: the moment shows nothing")
 			}
+		}
+		if !s.early() && len(s.left()) == 0 {
+			p.Reasons = append(p.Reasons, "with both killed nothing was left: the moment shows nothing")
 		}
 		// The next start is a heal that a person asks for, or any other.
 		struck = time.Now()
