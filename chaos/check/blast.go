@@ -16,7 +16,7 @@ const (
 	doubt = 0.01
 	// much is how far the goodput of a class that does not need what was harmed
 	// must fall before somebody is accused: less may be the machine they share.
-	much = 0.05
+	much = 0.1
 	// looks is at how many requests of the baseline it is looked to learn what
 	// a class needs.
 	looks = 100
