@@ -21,3 +21,18 @@ var Metrics = []Metric{
 	{"traffic", "x", "attempts and statements for each request that was due, of one edge or of the whole shop, over the same in the baseline"},
 	{"recovery", "s", "time until goodput is back in the baseline's band for 3 s: from the lift, but from the injection of a fault that passes by itself (a kill, stop or oom without hold, a restart, sessions ended once); of several faults the longest"},
 }
+
+// Effects are what a fault did as a whole, from its injection until the system
+// was well again: figures that stand in an experiment's rows and that no
+// hypothesis limits.
+var Effects = []Metric{
+	{"loss", "s", "availability lost: the baseline's goodput less that of each second, summed until the recovery; times the rate, the requests lost"},
+	{"depth", "share", "how far goodput fell below the baseline's, in its worst five seconds"},
+	{"burn", "share", "the part of a month's error budget at 99.9 % that one such event uses up"},
+	{"detected", "s", "time until an alert on the burn rate would have fired (14.4 times the budget in both 60 s and 5 s, at 99.9 %)"},
+	{"mitigated", "s", "time until the system first did something about it: a breaker kept a call at home, a fallback stood in, a request was shed, another instance answered a retry, an instance was started again"},
+	{"dead-work", "share", "time that servers spent on requests whose caller had gone or whose deadline had passed, over all the time they spent"},
+	{"blast", "share", "load of the classes of requests that suffered (goodput below the baseline's band, p < 0.01 with Holm's correction), over all load"},
+	{"collateral", "share", "the same, of classes that do not need what was harmed"},
+	{"debt", "count", "what was left behind in the stores: stuck sagas, unsent events, paid orders that were not shipped"},
+}

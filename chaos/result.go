@@ -97,6 +97,7 @@ type Finding struct {
 	Check     string  `json:"check"`               // its name, see bedlam list
 	Verdict   Verdict `json:"verdict"`             // Fail or Inconclusive
 	Site      string  `json:"site"`                // service or edge (from->to) at fault
+	Fault     string  `json:"fault,omitempty"`     // in words, and whom it harmed, if the finding belongs to an experiment
 	Mechanism string  `json:"mechanism,omitempty"` // timeout, retry, fallback, idempotency, …
 	Text      string  `json:"text"`                // one sentence, with the figure and the limit
 	Trace     string  `json:"trace,omitempty"`     // an example

@@ -43,7 +43,7 @@ func (v violation) subject() string {
 var invariants = []invariant{
 	noOversell, noLostOrder, noPhantomOrder, refusalIsFinal, capturedOnce, ledgersBalance, ledgersAgree, paidIsCaptured,
 	refundedOnce, stockFollowsOrders, orderTotals, orderHoldsCart, legalTransitions, cartKeepsAdds, nothingStuck,
-	outboxEmpty, eventsArrive, shippedOnce,
+	outboxEmpty, eventsArrive, shippedOnce, orderHistory, stockHistory, chargeHistory, leaseHistory,
 }
 
 // sorted puts violations into an order that does not depend on that of the
@@ -158,6 +158,8 @@ func judgeInvariant(m *meter, inv invariant, before, final *books, early []*book
 		switch bad := final.spoilt(inv.views); {
 		case bad != "":
 			doubt, vs = bad, nil
+		case final.doubts[inv.Name] != "" && len(vs) == 0:
+			doubt = final.doubts[inv.Name]
 		case inv.history && !final.asked.whole:
 			doubt, vs = "a part of what was asked is not in the record", nil
 		case n == 0 && len(vs) == 0:

@@ -31,7 +31,7 @@ func (b bad) exit() int {
 	return 3
 }
 
-var bads = slices.Concat(badData, badAnswers, badMeasures, badRecords)
+var bads = slices.Concat(badData, badAnswers, badCalls, badHistories, badMeasures, badRecords)
 
 // badData are those that the stores show.
 var badData = []bad{
@@ -224,6 +224,7 @@ var badData = []bad{
 func TestBad(t *testing.T) {
 	for _, b := range bads {
 		t.Run(b.check+"/"+b.name, func(t *testing.T) {
+			t.Parallel()
 			w := golden()
 			b.spoil(t, w)
 			res := judge(w)
@@ -239,7 +240,7 @@ func TestBad(t *testing.T) {
 				}
 			}
 			if !slices.ContainsFunc(fs, func(f chaos.Finding) bool {
-				return f.Check == b.check && f.Verdict == b.verdict && (b.site == "" || f.Site == b.site) && f.Text != "" && f.Repeat != ""
+				return f.Check == b.check && f.Verdict == b.verdict && (b.site == "" || f.Site == b.site) && f.Text != "" && f.Repeat != "" && (b.experiment == "" || f.Fault != "")
 			}) {
 				t.Errorf("want %s %s at %s in %q, got:%s", b.verdict, b.check, b.site, b.experiment, list(res))
 			}

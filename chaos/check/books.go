@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
@@ -18,6 +19,7 @@ type books struct {
 	keys   map[string]string // of orders and sagas: an order's key
 	asked  *asked
 	bad    map[string]string // by view, the first thing in it that could not be read
+	doubts map[string]string // by invariant, why it could not be decided
 }
 
 // An order is a row of orders.audit_orders.
@@ -34,14 +36,17 @@ type asked struct {
 	checkouts map[string]*loadgen.Request // by key
 	orders    map[string]*loadgen.Request // checkouts that were answered, by order
 	adds      map[string]*loadgen.Request // to carts, by key
+	requests  []loadgen.Request           // all of them
+	spans     func() *asks                // that tell of orders and keys
 	whole     bool                        // nothing of the history is missing
 }
 
 // nobody has asked for anything.
-func nobody() *asked { return &asked{whole: true} }
+func nobody() *asked { return &asked{whole: true, spans: func() *asks { return &asks{} }} }
 
 func newAsked(m *meter) *asked {
 	a := &asked{checkouts: map[string]*loadgen.Request{}, orders: map[string]*loadgen.Request{}, adds: map[string]*loadgen.Request{},
+		requests: m.requests, spans: sync.OnceValue(m.asks),
 		whole: len(m.rec.Torn) == 0 && len(m.requests) > 0}
 	stopped := false
 	for _, e := range m.rec.Journal {
@@ -65,7 +70,7 @@ func newAsked(m *meter) *asked {
 }
 
 func newBooks(m *meter, a chaos.Audit, asked *asked) *books {
-	b := &books{m: m, audit: a, orders: map[string]order{}, keys: map[string]string{}, asked: asked, bad: map[string]string{}}
+	b := &books{m: m, audit: a, orders: map[string]order{}, keys: map[string]string{}, asked: asked, bad: map[string]string{}, doubts: map[string]string{}}
 	b.rows("checkout.audit_sagas", func(r row) { b.keys[r.text("order_id")] = r.text("key") })
 	b.rows("orders.audit_orders", func(r row) {
 		id := r.text("order_id")

@@ -73,6 +73,7 @@ const (
 // those that only notice.
 var experimentChecks = []experimentCheck{
 	witnessed, lifted, finished, punctual, audited, planned, limits, recovered, aborted, truth, timeouts, retries,
+	insistence, finality, persistence, backoff, keys, deadlines, swallowed, fallback, optionals, opens, closes, bulkheads, collateral,
 }
 
 // Judge judges a record.
@@ -92,6 +93,12 @@ func Judge(rec *chaos.Record) chaos.Result {
 		if fs := harm[v.Name]; len(fs) > 0 {
 			e.Findings = append(e.Findings, repeat(fs, rec.Plan, v.Name)...)
 			e.Verdict = chaos.Fail
+		}
+		if row, known := debt(v, harm[v.Name]); known {
+			e.Rows = append(e.Rows, row)
+		}
+		for i := range e.Findings {
+			e.Findings[i].Fault = harmed(e.Injection)
 		}
 		res.Experiments = append(res.Experiments, e)
 		res.Traces = append(res.Traces, waterfalls(v, e.Findings)...)
@@ -143,6 +150,22 @@ func judgeExperiment(v *view) chaos.ExperimentResult {
 	}
 	e.Verdict = chaos.Worst(verdicts...)
 	return e
+}
+
+// mostVictims is how many victims a finding names: a zone has dozens.
+const mostVictims = 4
+
+// harmed says what an experiment did, and to whom.
+func harmed(in chaos.Injection) string {
+	if len(in.Faults) == 0 {
+		return ""
+	}
+	whom := in.Victims
+	more := ""
+	if n := len(whom) - mostVictims; n > 0 {
+		whom, more = whom[:mostVictims], fmt.Sprintf(" and %d more", n)
+	}
+	return strings.Join(in.Faults, ", then ") + " on " + strings.Join(whom, ", ") + more
 }
 
 // finished: the experiment went through all of its phases.

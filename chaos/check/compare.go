@@ -214,7 +214,7 @@ func (q question) pick(rows []chaos.Row) *float64 {
 func (q question) worse(control *float64, fault float64) float64 {
 	switch {
 	case q.limit != nil:
-		return past(*q.limit, fault)
+		return beyond(*q.limit, fault)
 	case q.times && q.row.Metric == "goodput":
 		return *control / fault
 	case q.times:
@@ -225,10 +225,10 @@ func (q question) worse(control *float64, fault float64) float64 {
 	return fault - *control
 }
 
-// past is how far a figure lies past a limit; below 0 it is within. An end that
+// beyond is how far a figure lies past a limit; below 0 it is within. An end that
 // the metric cannot pass, such as a goodput of 1, is none: to be near it is no
 // reason to be called worse.
-func past(l chaos.Limit, x float64) float64 {
+func beyond(l chaos.Limit, x float64) float64 {
 	switch {
 	case l.Min <= 0 || l.Metric == "amplification" && l.Min <= 1:
 		return x - l.Max

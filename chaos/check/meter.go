@@ -50,6 +50,7 @@ type view struct {
 	after     chaos.Window // from the recovery to the next experiment
 	ended     bool         // the journal saw its end
 	injection chaos.Injection
+	works     []*work           // see troubled; made when they are asked for
 	lates     map[string]string // by phase, how far the generator fell behind; made as they are asked for
 }
 

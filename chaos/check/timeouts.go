@@ -38,7 +38,7 @@ var timeouts = experimentCheck{
 	needs: "traces",
 	judge: func(v *view) []chaos.Finding {
 		life := v.signs()
-		return v.perEdge(func(a *attempts) *chaos.Finding {
+		return v.unlessLate("fault", v.perEdge(func(a *attempts) *chaos.Finding {
 			limit := a.edge.Policy.Timeout.D()
 			outlived := slices.DeleteFunc(slices.Clone(a.overran), func(s collector.Span) bool {
 				return !lively(life[s.Instance], s.Start.Add(limit), s.End)
@@ -50,7 +50,7 @@ var timeouts = experimentCheck{
 			return &chaos.Finding{Mechanism: "timeout", Count: n, Trace: longest.Trace.String(),
 				Text: fmt.Sprintf("%d attempts on %s outlived its timeout of %s, the longest by %s",
 					n, a.edge.Name(), limit, (longest.Duration() - limit).Round(time.Millisecond))}
-		})
+		}))
 	},
 }
 

@@ -174,11 +174,16 @@ func (w *world) browse(s float64) {
 	r := w.request(loadgen.ClassHome, s, 0.01)
 	w.span(r.TraceID, "loader", "gateway", s, 0.01, 1, "OK")
 	w.span(r.TraceID, "gateway", "catalog", s+0.002, 0.002, 1, "OK")
-	code := "OK"
-	if on(secondBegun, s) {
-		code, r.Outcome, r.Reason = "UNAVAILABLE", loadgen.Degraded, "recommend=best-sellers"
+	if !on(secondBegun, s) {
+		w.span(r.TraceID, "gateway", "recommend", s+0.004, 0.002, 1, "OK")
+		return
 	}
-	w.span(r.TraceID, "gateway", "recommend", s+0.004, 0.002, 1, code)
+	r.Outcome, r.Reason = loadgen.Degraded, "recommend=best-sellers"
+	sp := w.span(r.TraceID, "gateway", "recommend", s+0.004, 0.002, 1, "UNAVAILABLE")
+	// Once it has failed, the breaker is open but for a probe a second.
+	if since := s - secondBegun - injectedAfter; since > 0.3 && since-float64(int(since)) < 0.95 {
+		sp.PeerInstance, sp.Attrs = "", map[string]string{"call.breaker": "open"}
+	}
 }
 
 // What becomes of the customers of a golden run, in turn. Most are served.

@@ -108,6 +108,9 @@ func inFull(f chaos.Finding) string {
 	if f.Site != "" {
 		text += "\n  site: " + f.Site
 	}
+	if f.Fault != "" {
+		text += "\n  fault: " + f.Fault
+	}
 	if f.Trace != "" {
 		text += "\n  trace: " + f.Trace
 	}

@@ -9,6 +9,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/bedlamlab/bedlam/services/internal/call"
 )
 
 const (
@@ -77,6 +79,7 @@ func (s *shop) admit(rt route) http.Handler {
 		secure(w.Header(), rt.page)
 		ctx, cancel := context.WithTimeout(r.Context(), rt.limit)
 		defer cancel()
+		call.NoteDeadline(ctx, "request.deadline_ms")
 		c := rt.class
 		if strings.HasPrefix(r.Header.Get("Sec-Purpose"), "prefetch") {
 			c = prefetching

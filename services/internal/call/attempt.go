@@ -41,7 +41,7 @@ func (in *invocation) attempt(ctx context.Context) (any, error) {
 		defer cancel()
 	}
 	p, done, err := in.client.pick(avoid)
-	ctx, span := in.client.startSpan(ctx, in.method, p, n)
+	ctx, span := in.client.startSpan(ctx, in, p, n)
 	defer span.End()
 	if err != nil {
 		// Every breaker is open (or there is no instance at all): waiting a

@@ -54,6 +54,7 @@ func newPeer(to topology.Peer, b *topology.Breaker, log *slog.Logger) (*peer, er
 		grpc.WithDisableRetry(), // retries are this package's
 		grpc.WithDisableServiceConfig(),
 		grpc.WithNoProxy(),
+		grpc.WithUnaryInterceptor(sending),
 		grpc.WithReadBufferSize(bufferSize),
 		grpc.WithWriteBufferSize(bufferSize),
 	)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/failsafe-go/failsafe-go/budget"
 	"go.opentelemetry.io/otel"
@@ -11,6 +12,7 @@ import (
 	otelcodes "go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 )
@@ -23,6 +25,12 @@ const (
 	keyCode     = attribute.Key("rpc.grpc.status_code")
 	keyBreaker  = attribute.Key("call.breaker")
 	keyFallback = attribute.Key("call.fallback")
+	// keyLeft is how long the attempt may take, from its start, as the callee
+	// is told; -1: for ever. keyKey and keyOrder are what it is asked for, where the method
+	// has such fields.
+	keyLeft  = attribute.Key("call.deadline_ms")
+	keyKey   = attribute.Key("call.key")
+	keyOrder = attribute.Key("call.order")
 )
 
 // Events on the span in which a call was made.
@@ -31,17 +39,46 @@ const (
 	eventBudget   = "call.retry_budget.exceeded"
 )
 
-// startSpan starts the span of the n-th attempt, at p; nil: at nobody.
-func (c *Client) startSpan(ctx context.Context, method string, p *peer, n int) (context.Context, trace.Span) {
-	name := strings.TrimPrefix(method, "/")
+// startSpan starts the span of an invocation's n-th attempt, at p; nil: at nobody.
+func (c *Client) startSpan(ctx context.Context, in *invocation, p *peer, n int) (context.Context, trace.Span) {
+	name := strings.TrimPrefix(in.method, "/")
 	service, rpc, _ := strings.Cut(name, "/")
-	attrs := make([]attribute.KeyValue, 0, 7)
+	attrs := make([]attribute.KeyValue, 0, 9)
 	attrs = append(attrs, attribute.String("rpc.system", "grpc"), attribute.String("rpc.service", service),
 		attribute.String("rpc.method", rpc), keyPeer.String(c.service), keyAttempt.Int(n))
 	if p != nil {
 		attrs = append(attrs, keyInstance.String(p.instance), attribute.String("server.address", p.address))
 	}
+	if m, ok := in.args.(interface{ GetKey() string }); ok {
+		attrs = append(attrs, keyKey.String(m.GetKey()))
+	}
+	if m, ok := in.args.(interface{ GetOrder() string }); ok {
+		attrs = append(attrs, keyOrder.String(m.GetOrder()))
+	}
 	return c.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attrs...))
+}
+
+// sending notes on an attempt's span how long it may take. It stands where the
+// request leaves, so that it is what the callee is told and not what somebody
+// meant to tell it.
+func sending(ctx context.Context, method string, args, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	NoteDeadline(ctx, keyLeft)
+	return invoke(ctx, method, args, reply, conn, opts...)
+}
+
+// NoteDeadline notes on the span of ctx how many milliseconds lie between its
+// start and the deadline of ctx, 0 if it had passed by then; -1: there is none.
+func NoteDeadline(ctx context.Context, key attribute.Key) {
+	span := trace.SpanFromContext(ctx)
+	begun, known := span.(interface{ StartTime() time.Time })
+	deadline, bounded := ctx.Deadline()
+	switch {
+	case !known: // nobody records it
+	case bounded:
+		span.SetAttributes(key.Int64(max(0, deadline.Sub(begun.StartTime()).Milliseconds())))
+	default:
+		span.SetAttributes(key.Int64(-1))
+	}
 }
 
 // end writes the outcome down. The caller ends the span.

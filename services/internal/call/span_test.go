@@ -1,6 +1,7 @@
 package call_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -126,4 +127,20 @@ func TestFallbackShows(t *testing.T) {
 		}
 	}
 	t.Error("call.fallback is not set")
+}
+
+func TestAnAttemptSaysWhatItIsToldAndAskedFor(t *testing.T) {
+	c := client(t, topology.Policy{Timeout: topology.Duration(20 * time.Second)}, start(t, "callee-1", succeed))
+	s := traced(t, c, trace.SpanKindClient, 1)[0]
+	left, err := strconv.Atoi(value(s, "call.deadline_ms"))
+	if err != nil || left <= 0 || left > 21_000 {
+		t.Errorf("call.deadline_ms: got %q, want what the policy's 20 s leave", value(s, "call.deadline_ms"))
+	}
+	if value(s, "call.key") != "" || value(s, "call.order") != "" {
+		t.Error("a request without a key or an order has one")
+	}
+	s = traced(t, client(t, topology.Policy{}, start(t, "callee-1", succeed)), trace.SpanKindClient, 1)[0]
+	if got := value(s, "call.deadline_ms"); got != "-1" {
+		t.Errorf("an attempt that may last for ever: got call.deadline_ms %q, want -1", got)
+	}
 }

@@ -35,6 +35,10 @@ const (
 	bufferSize = 8 << 10
 )
 
+// keyDeadline is how much time a request came with, in milliseconds from the
+// start of its span; -1: it came without a deadline.
+const keyDeadline = attribute.Key("request.deadline_ms")
+
 // grpcFront serves gRPC.
 type grpcFront struct {
 	listen string
@@ -91,6 +95,7 @@ func (e *Env) bounded(ctx context.Context, req any, _ *grpc.UnaryServerInfo, han
 	if err := ctx.Err(); err != nil {
 		return nil, status.FromContextError(err).Err()
 	}
+	call.NoteDeadline(ctx, keyDeadline)
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, requestLimit)
