@@ -21,6 +21,7 @@ func (g *Ground) Unhealed(ctx context.Context, m Moment) (before, after []string
 	if err := s.strike(KillBoth, true); err != nil {
 		return nil, nil, err
 	}
+	s.lookNoMore()
 	before = s.left()
 	out, err := s.bedlam("heal").CombinedOutput()
 	if err != nil {

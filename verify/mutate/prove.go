@@ -88,7 +88,7 @@ func Prove(ctx context.Context, o Options) ([]Proof, error) {
 	} else if fate != Survived {
 		return nil, fmt.Errorf("the tests of %s fail without any mutant:\n%s", o.Package, text)
 	}
-	proofs := make(chan Proof)
+	proofs, ended := make(chan Proof), make(chan error, 1)
 	tries, within := errgroup.WithContext(ctx)
 	tries.SetLimit(max(o.Beside, 1))
 	go func() {
@@ -106,7 +106,7 @@ func Prove(ctx context.Context, o Options) ([]Proof, error) {
 				return err
 			})
 		}
-		tries.Wait()
+		ended <- tries.Wait()
 	}()
 	var failed error
 	for p := range proofs {
@@ -114,7 +114,7 @@ func Prove(ctx context.Context, o Options) ([]Proof, error) {
 		failed = errors.Join(failed, results.Append(o.Results, p))
 		o.Tell(fmt.Sprintf("%-9s %s", p.Fate, p.Mutant))
 	}
-	if err := errors.Join(tries.Wait(), failed); err != nil {
+	if err := errors.Join(<-ended, failed); err != nil {
 		return nil, err
 	}
 	var out []Proof

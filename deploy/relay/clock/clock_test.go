@@ -46,6 +46,11 @@ func TestAlarms(t *testing.T) {
 				if at := <-rang; at.Before(due) {
 					t.Errorf("%s too early", due.Sub(at))
 				}
+				a.Clear() // on a machine that stands still, it is due before it is set again
+				select {
+				case <-rang:
+				default:
+				}
 			}
 			a.Set(soon())
 			a.Clear()
