@@ -6,9 +6,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/bedlamlab/bedlam/chaos/check"
 	"github.com/bedlamlab/bedlam/chaos/defects"
 	"github.com/bedlamlab/bedlam/chaos/experiments"
 )
@@ -58,6 +60,11 @@ func TestTheCatalogue(t *testing.T) {
 		}
 		if p.Sample && p.Kind != defects.Defect {
 			t.Errorf("%s: only a defect is a sample", p.Name)
+		}
+		for _, name := range p.Checks {
+			if !slices.ContainsFunc(check.Checks(), func(c check.Check) bool { return c.Name == name }) {
+				t.Errorf("%s: no check is called %s", p.Name, name)
+			}
 		}
 		if len(p.ExposedBy) > 0 {
 			if _, err := experiments.Find(p.ExposedBy); err != nil {
