@@ -37,6 +37,7 @@ var stockHistory = invariant{
 					text: fmt.Sprintf("no order of the reservations of %s explains them: at some time more was taken than the %d there were", sku, initial[sku])}}
 				stories[sku] = s
 			}
+			s.at = min(s.at, r.text("updated_at")) // its first, in whatever order they are read
 			s.calls = append(s.calls, porcupine.Operation{ClientId: len(s.calls), Input: quantity, Call: made.Add(-aboutThen).UnixNano(), Return: made.Add(aboutThen).UnixNano()})
 			if state == "released" {
 				// Not before it was taken, nor at that very moment; what did happen

@@ -110,8 +110,8 @@ func (f *terminateBackends) Inject(ctx context.Context, s deploy.System) error {
 			<-ctx.Done()
 			return
 		}
-		if rest(ctx, f.Every.D()) { // the first was just now
-			every(ctx, f.Every.D(), func(ctx context.Context) { _ = f.strike(ctx, s) }) // a server that is away is asked again
+		if w := onDuty(); w.rest(ctx, f.Every.D()) { // the first was just now
+			w.every(ctx, f.Every.D(), func(ctx context.Context) { _ = f.strike(ctx, s) }) // a server that is away is asked again
 		}
 	})
 	return nil

@@ -89,34 +89,55 @@ func dismiss(id string, s deploy.System) {
 	}
 }
 
+// A turn, of one round, ends well before who keeps it could have been away for too long: what
+// comes after it is not in doubt because of a slow server.
+const turn = awake - renewEvery
+
+// A watchman knows by his watch when he has slept: from one look at it to the
+// next, none of his time is left out.
+type watchman struct{ last time.Time }
+
+func onDuty() watchman { return watchman{time.Now()} }
+
+// slept looks at the watch.
+func (w *watchman) slept() bool {
+	now := time.Now()
+	away := now.Sub(w.last)
+	w.last = now
+	return away > awake
+}
+
 // every calls do again and again, with a pause of d after each, until ctx is
-// done or it finds that it has slept. The context of a round ends when that
-// would be so.
+// done or it finds that it has slept. The context of a round ends when what it
+// has seen is too old to act on.
 func every(ctx context.Context, d time.Duration, do func(context.Context)) {
+	w := onDuty()
+	w.every(ctx, d, do)
+}
+
+func (w *watchman) every(ctx context.Context, d time.Duration, do func(context.Context)) {
 	for {
-		began := time.Now()
-		round, cancel := context.WithDeadline(ctx, began.Add(awake))
-		do(round)
+		within, cancel := context.WithDeadline(ctx, w.last.Add(turn))
+		do(within)
 		cancel()
-		if time.Since(began) > lease || !rest(ctx, d) {
+		if w.slept() || !w.rest(ctx, d) {
 			return
 		}
 	}
 }
 
 // rest waits for d; it is false if ctx is done or the wait was slept through.
-func rest(ctx context.Context, d time.Duration) bool {
-	for until := time.Now().Add(d); ; {
-		began := time.Now()
+func (w *watchman) rest(ctx context.Context, d time.Duration) bool {
+	for until := w.last.Add(d); ; {
 		select {
 		case <-ctx.Done():
 			return false
-		case <-time.After(min(renewEvery, until.Sub(began))):
+		case <-time.After(min(renewEvery, until.Sub(w.last))):
 		}
-		if time.Since(began) > awake {
+		if w.slept() {
 			return false
 		}
-		if !time.Now().Before(until) {
+		if !w.last.Before(until) {
 			return true
 		}
 	}
