@@ -77,9 +77,7 @@ func (s spec) run(ctx context.Context, in *bufio.Reader, out io.Writer) error {
 			return free(ctx, s.Lock)
 		}
 		// Whoever is at it undoes it himself; but he may have been killed.
-		if err = release(); err == nil {
-			err = undo(ctx, h, s.Job, release)
-		}
+		err = undo(ctx, h, s.Job, release)
 	case toShow:
 		r.Shows, err = h.Shows(ctx, s.Target)
 	case toCan:
@@ -148,7 +146,7 @@ func (s spec) hold(ctx context.Context, h Harm) (stop func() error, err error) {
 	if !ok {
 		return func() error { return nil }, nil
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // to its end, so that undo comes first
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // until undo stops it
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() { ended <- held.Hold(ctx, s.Target, func() { close(ready) }) }()
 	stop = func() error {

@@ -92,7 +92,7 @@ type Harm interface {
 }
 
 // Held is a harm that needs somebody alive. Its holder is started before Apply
-// and ended after Undo; if it dies, Shows must be false.
+// and ended before Undo; if it dies, Shows must be false.
 type Held interface {
 	Harm
 	// Hold is what the holder does until ctx is done, which it then leaves as

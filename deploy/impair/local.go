@@ -77,12 +77,10 @@ func (o *local) Undo(ctx context.Context, j Job) error {
 	return undo(ctx, h, j, func() error { return o.release(ctx, j) })
 }
 
-// undo takes a harm away, has its holder end, and wants to see neither.
+// undo has a harm's holder end, so that what it holds is let go, takes the harm
+// away, and wants to see neither.
 func undo(ctx context.Context, h Harm, j Job, release func() error) error {
-	if err := h.Undo(ctx, j.Target, j.Before); err != nil {
-		return errors.Join(err, release()) // what needs a holder ends with it
-	}
-	if err := release(); err != nil {
+	if err := errors.Join(release(), h.Undo(ctx, j.Target, j.Before)); err != nil {
 		return err
 	}
 	shows, err := h.Shows(ctx, j.Target)

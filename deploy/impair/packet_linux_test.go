@@ -314,6 +314,25 @@ func TestTogether(t *testing.T) {
 	l.untouched()
 }
 
+// When one harm is lifted, the kernel forgets the packets that wait for another;
+// whoever holds that goes on with all that come.
+func TestForgotten(t *testing.T) {
+	l := newLab(t)
+	l.impair(impair.PacketDelay, impair.Delay{Latency: 300 * ms})
+	cut := deploy.Impairment{ID: "x/cut", Instances: []string{"a"}, Kind: impair.PacketPartition, Args: []byte(`{"way":"out"}`)}
+	for range 3 { // of which one falls in the time in which a packet waits
+		l.post(1, 2, false, time.Millisecond)
+		if err := l.plane.Impair(l.within(), cut); err != nil {
+			t.Fatal(err)
+		}
+		l.repair(cut)
+		l.post(1, 2, false, 400*time.Millisecond) // until all verdicts have come
+	}
+	if got := l.some(5); len(got) == 0 {
+		t.Error("none arrives any more")
+	}
+}
+
 // A kernel's harm ends with whoever holds it, or is undone by another process.
 func TestHolderDies(t *testing.T) {
 	l := newLab(t)

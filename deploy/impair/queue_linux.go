@@ -126,6 +126,7 @@ func (l *listener) message(kind netlink.HeaderType, flags netlink.HeaderFlags, a
 // judge asks decide for each packet's fate until ctx is done. Then all that
 // wait are let go, and so is the queue: what comes later passes.
 func (l *listener) judge(ctx context.Context, decide func([]byte) fate, ready func()) error {
+	ctx, cancel := context.WithCancel(ctx)
 	releasing := make(chan struct{})
 	go func() {
 		defer close(releasing)
@@ -135,6 +136,7 @@ func (l *listener) judge(ctx context.Context, decide func([]byte) fate, ready fu
 	defer stop()
 	defer l.conn.Close()
 	defer func() {
+		cancel() // if it ends by an error
 		<-releasing
 		l.due(time.Now().Add(2 * longest)) // all that wait, and what was decided on meanwhile
 	}()
@@ -145,7 +147,9 @@ func (l *listener) judge(ctx context.Context, decide func([]byte) fate, ready fu
 			break
 		}
 		if err != nil {
-			if errors.Is(err, unix.ENOBUFS) {
+			// A burst was too much; or a verdict came when the kernel had forgotten the
+			// packet, as it does with all that wait when another harm's table goes.
+			if errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.ENOENT) {
 				continue
 			}
 			return fmt.Errorf("taking packets from queue %d: %w", l.queue, err)
