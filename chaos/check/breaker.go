@@ -154,6 +154,9 @@ var closes = experimentCheck{
 			}
 			return true
 		})
+		for _, a := range whole {
+			slices.SortFunc(a.sent, byStart) // whatever order they were read in
+		}
 		found := offences{}
 		up := func(edge string) bool { return v.m.allUp(from.Add(toWell(v.m.edgeNamed(edge))), to) }
 		for c, a := range whole {

@@ -62,17 +62,18 @@ func at(id string, s deploy.System) post {
 }
 
 // watch keeps a vigil until [dismiss] is called: keep must return soon after
-// its context is done. The context has the values of ctx, but not its end.
-func watch(ctx context.Context, id string, s deploy.System, keep func(context.Context)) {
+// its context is done. The context has the values of ctx, but not its end. The
+// watchman is on duty from now on: a process may be frozen before keep begins.
+func watch(ctx context.Context, id string, s deploy.System, keep func(context.Context, watchman)) {
 	dismiss(id, s)
-	v := vigil{ended: make(chan struct{})}
+	v, w := vigil{ended: make(chan struct{})}, onDuty()
 	ctx, v.stop = context.WithCancel(context.WithoutCancel(ctx))
 	vigils.Lock()
 	vigils.on[at(id, s)] = v
 	vigils.Unlock()
 	go func() {
 		defer close(v.ended)
-		keep(ctx)
+		keep(ctx, w)
 	}()
 }
 
@@ -89,8 +90,8 @@ func dismiss(id string, s deploy.System) {
 	}
 }
 
-// A turn, of one round, ends well before who keeps it could have been away for too long: what
-// comes after it is not in doubt because of a slow server.
+// A turn is over well before who takes it could have been away for too long: a
+// slow server is not taken for a sleep.
 const turn = awake - renewEvery
 
 // A watchman knows by his watch when he has slept: from one look at it to the
@@ -110,11 +111,6 @@ func (w *watchman) slept() bool {
 // every calls do again and again, with a pause of d after each, until ctx is
 // done or it finds that it has slept. The context of a round ends when what it
 // has seen is too old to act on.
-func every(ctx context.Context, d time.Duration, do func(context.Context)) {
-	w := onDuty()
-	w.every(ctx, d, do)
-}
-
 func (w *watchman) every(ctx context.Context, d time.Duration, do func(context.Context)) {
 	for {
 		within, cancel := context.WithDeadline(ctx, w.last.Add(turn))
