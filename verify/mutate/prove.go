@@ -72,10 +72,14 @@ func Prove(ctx context.Context, o Options) ([]Proof, error) {
 	for _, p := range known {
 		fates[p.String()] = p
 	}
-	var wanted []Mutant
+	var wanted, left []Mutant
 	for i, m := range all {
-		if i%max(o.Every, 1) == 0 {
-			wanted = append(wanted, m)
+		if i%max(o.Every, 1) != 0 {
+			continue
+		}
+		wanted = append(wanted, m)
+		if _, known := fates[m.String()]; !known {
+			left = append(left, m)
 		}
 	}
 	scratch, err := os.MkdirTemp("", "bedlam-mutate-")
@@ -93,10 +97,7 @@ func Prove(ctx context.Context, o Options) ([]Proof, error) {
 	tries.SetLimit(max(o.Beside, 1))
 	go func() {
 		defer close(proofs)
-		for _, m := range wanted {
-			if _, ok := fates[m.String()]; ok {
-				continue
-			}
+		for _, m := range left {
 			tries.Go(func() error {
 				began := time.Now()
 				fate, err := o.try(within, scratch, folder, m)
