@@ -72,11 +72,12 @@ func (f *crashLoop) Inject(ctx context.Context, s deploy.System) error {
 	if err != nil {
 		return err
 	}
-	watch(ctx, f.id, s, func(ctx context.Context) {
+	watch(ctx, f.id, s, func(ctx context.Context, w watchman) {
 		var all sync.WaitGroup
 		for _, in := range f.victims {
 			loop := lives{instance: in, most: f.Life.D(), killed: f.before[in].Starts, inspector: inspector, killer: killer}
-			all.Go(func() { every(ctx, lookEvery, loop.look) })
+			w := w // each looks at a watch of its own
+			all.Go(func() { w.every(ctx, lookEvery, loop.look) })
 		}
 		all.Wait()
 	})

@@ -154,6 +154,7 @@ func TestTheInjectorHangs(t *testing.T) {
 	if err := c.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
+	defer time.AfterFunc(time.Minute, func() { _ = c.Process.Signal(syscall.SIGQUIT) }).Stop() // it says where it hangs
 	if !lines.Scan() || lines.Text() != "over" {
 		t.Errorf("its vigils did not end: %q", lines.Text())
 	}

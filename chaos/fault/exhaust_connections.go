@@ -72,10 +72,10 @@ func (f *exhaustConnections) Inject(ctx context.Context, s deploy.System) error 
 		f.drop(ctx)
 		return err
 	}
-	watch(ctx, f.id, s, func(ctx context.Context) {
+	watch(ctx, f.id, s, func(ctx context.Context, w watchman) {
 		defer f.drop(ctx)
 		renewed := time.Now()
-		every(ctx, refillEvery, func(ctx context.Context) {
+		w.every(ctx, refillEvery, func(ctx context.Context) {
 			due := time.Since(renewed) > renewEvery
 			for _, store := range f.victims {
 				if due {

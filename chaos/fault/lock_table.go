@@ -71,9 +71,9 @@ func (f *lockTable) Inject(ctx context.Context, s deploy.System) error {
 		drop(ctx)
 		return err
 	}
-	watch(ctx, f.id, s, func(ctx context.Context) {
+	watch(ctx, f.id, s, func(ctx context.Context, w watchman) {
 		defer drop(ctx)
-		every(ctx, renewEvery, func(ctx context.Context) {
+		w.every(ctx, renewEvery, func(ctx context.Context) {
 			_ = f.each(func(store string) error { return hold(ctx, store, triesLater) }) // a server that is away is asked again
 		})
 	})

@@ -66,12 +66,13 @@ func (f *slowStatements) Inject(ctx context.Context, s deploy.System) error {
 		}
 		return err
 	}
-	watch(ctx, f.id, s, func(ctx context.Context) {
+	watch(ctx, f.id, s, func(ctx context.Context, w watchman) {
 		var all sync.WaitGroup
 		for _, h := range holders {
 			all.Go(func() {
 				defer h.drop(ctx)
-				every(ctx, 0, h.turn)
+				w := w // each looks at a watch of its own
+				w.every(ctx, 0, h.turn)
 			})
 		}
 		all.Wait()

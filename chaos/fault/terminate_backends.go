@@ -104,14 +104,14 @@ func (f *terminateBackends) Inject(ctx context.Context, s deploy.System) error {
 		f.leave(ctx)
 		return err
 	}
-	watch(ctx, f.id, s, func(ctx context.Context) {
+	watch(ctx, f.id, s, func(ctx context.Context, w watchman) {
 		defer f.leave(ctx)
 		if f.Every == 0 {
 			<-ctx.Done()
 			return
 		}
-		if rest(ctx, f.Every.D()) { // the first was just now
-			every(ctx, f.Every.D(), func(ctx context.Context) { _ = f.strike(ctx, s) }) // a server that is away is asked again
+		if w.rest(ctx, f.Every.D()) { // the first was just now
+			w.every(ctx, f.Every.D(), func(ctx context.Context) { _ = f.strike(ctx, s) }) // a server that is away is asked again
 		}
 	})
 	return nil

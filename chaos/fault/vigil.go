@@ -62,17 +62,18 @@ func at(id string, s deploy.System) post {
 }
 
 // watch keeps a vigil until [dismiss] is called: keep must return soon after
-// its context is done. The context has the values of ctx, but not its end.
-func watch(ctx context.Context, id string, s deploy.System, keep func(context.Context)) {
+// its context is done. The context has the values of ctx, but not its end. The
+// watchman is on duty from now on: a process may be frozen before keep begins.
+func watch(ctx context.Context, id string, s deploy.System, keep func(context.Context, watchman)) {
 	dismiss(id, s)
-	v := vigil{ended: make(chan struct{})}
+	v, w := vigil{ended: make(chan struct{})}, onDuty()
 	ctx, v.stop = context.WithCancel(context.WithoutCancel(ctx))
 	vigils.Lock()
 	vigils.on[at(id, s)] = v
 	vigils.Unlock()
 	go func() {
 		defer close(v.ended)
-		keep(ctx)
+		keep(ctx, w)
 	}()
 }
 
@@ -89,34 +90,50 @@ func dismiss(id string, s deploy.System) {
 	}
 }
 
+// A turn is over well before who takes it could have been away for too long: a
+// slow server is not taken for a sleep.
+const turn = awake - renewEvery
+
+// A watchman knows by his watch when he has slept: from one look at it to the
+// next, none of his time is left out.
+type watchman struct{ last time.Time }
+
+func onDuty() watchman { return watchman{time.Now()} }
+
+// slept looks at the watch.
+func (w *watchman) slept() bool {
+	now := time.Now()
+	away := now.Sub(w.last)
+	w.last = now
+	return away > awake
+}
+
 // every calls do again and again, with a pause of d after each, until ctx is
-// done or it finds that it has slept. The context of a round ends when that
-// would be so.
-func every(ctx context.Context, d time.Duration, do func(context.Context)) {
+// done or it finds that it has slept. The context of a round ends when what it
+// has seen is too old to act on.
+func (w *watchman) every(ctx context.Context, d time.Duration, do func(context.Context)) {
 	for {
-		began := time.Now()
-		round, cancel := context.WithDeadline(ctx, began.Add(awake))
-		do(round)
+		within, cancel := context.WithDeadline(ctx, w.last.Add(turn))
+		do(within)
 		cancel()
-		if time.Since(began) > lease || !rest(ctx, d) {
+		if w.slept() || !w.rest(ctx, d) {
 			return
 		}
 	}
 }
 
 // rest waits for d; it is false if ctx is done or the wait was slept through.
-func rest(ctx context.Context, d time.Duration) bool {
-	for until := time.Now().Add(d); ; {
-		began := time.Now()
+func (w *watchman) rest(ctx context.Context, d time.Duration) bool {
+	for until := w.last.Add(d); ; {
 		select {
 		case <-ctx.Done():
 			return false
-		case <-time.After(min(renewEvery, until.Sub(began))):
+		case <-time.After(min(renewEvery, until.Sub(w.last))):
 		}
-		if time.Since(began) > awake {
+		if w.slept() {
 			return false
 		}
-		if !time.Now().Before(until) {
+		if !w.last.Before(until) {
 			return true
 		}
 	}
