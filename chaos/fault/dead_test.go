@@ -47,17 +47,13 @@ func TestInjector(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	watching := func() (n int) {
-		for _, r := range o.Faults {
-			if fault.Watching(r.ID, s) {
-				n++
-			}
-		}
-		return n
-	}
 	fmt.Println("injected")
-	for watching() > 0 { // a vigil that ends by itself tells nobody
-		time.Sleep(time.Millisecond)
+	for _, r := range o.Faults {
+		ended := fault.Vigil(r.ID, s)
+		if ended == nil {
+			t.Fatalf("%s is held by nobody", r.Action)
+		}
+		<-ended
 	}
 	fmt.Println("over")
 }

@@ -293,7 +293,7 @@ func TestAnythingAtAnyTime(t *testing.T) {
 			ended := make(chan error, 1)
 			go func() { ended <- m.Run(ctx) }()
 			for _, order := range orders {
-				time.Sleep(2 * time.Second)
+				time.Sleep(2 * time.Second) // in the bubble's time
 				var err error
 				switch order {
 				case 0:

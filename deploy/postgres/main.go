@@ -144,9 +144,9 @@ func (i *Install) attend(ctx context.Context, o Options, signals <-chan os.Signa
 				<-equipped
 			}
 			if exit := cmd.ProcessState; exit != nil {
-				code := exitCode(exit)
-				if code > signaled {
-					failed = nil // it was killed, and could not be provisioned for that
+				code, killed := exitCode(exit)
+				if killed {
+					failed = nil // it could not be provisioned for that
 				}
 				return code, failed
 			}
@@ -155,13 +155,11 @@ func (i *Install) attend(ctx context.Context, o Options, signals <-chan os.Signa
 	}
 }
 
-// signaled plus its number is the exit code of who was ended by a signal.
-const signaled = 128
-
-// exitCode says how a process ended, as a shell does.
-func exitCode(s *os.ProcessState) int {
+// exitCode says how a process ended, as a shell does, and whether a signal ended
+// it.
+func exitCode(s *os.ProcessState) (code int, killed bool) {
 	if w, ok := s.Sys().(syscall.WaitStatus); ok && w.Signaled() {
-		return signaled + int(w.Signal())
+		return 128 + int(w.Signal()), true
 	}
-	return s.ExitCode()
+	return s.ExitCode(), false
 }
