@@ -37,7 +37,7 @@ func (o Options) engine() (deploy.Engine, error) {
 	if o.Engine == attached {
 		return docker.NewAttached(o.file), nil
 	}
-	return engine(o.Engine, apart{o.Isolation, o.disks})
+	return engine(o.Engine, o.Isolation)
 }
 
 // topology returns the system that was asked for.

@@ -90,25 +90,17 @@ func (e usageError) Unwrap() []error { return []error{e.error, ErrUsage} }
 
 // engines are the ways of running a system. To add one, add its row.
 var engines = map[string]struct {
-	make func(apart) deploy.Engine
+	make func(isolation string) deploy.Engine
 	text string
 }{
-	"process": {func(a apart) deploy.Engine {
-		return process.New(process.Options{Isolation: a.isolation, Disks: a.disks})
-	}, "each instance is a process of this machine; no root, no Docker"},
-	"docker": {func(apart) deploy.Engine { return docker.New() }, "each instance is a container of this machine's Docker daemon"},
+	"process": {func(isolation string) deploy.Engine { return process.New(process.Options{Isolation: isolation}) }, "each instance is a process of this machine; no root, no Docker"},
+	"docker":  {func(string) deploy.Engine { return docker.New() }, "each instance is a container of this machine's Docker daemon"},
 }
 
 // Engines returns the names of the engines.
 func Engines() []string { return slices.Sorted(maps.Keys(engines)) }
 
-// apart is what instances are to have for themselves.
-type apart struct {
-	isolation string
-	disks     bool // of the stores
-}
-
-func engine(name string, a apart) (deploy.Engine, error) {
+func engine(name, isolation string) (deploy.Engine, error) {
 	if name == attached {
 		return docker.NewAttached(attach.File{}), nil // for what was left: it knows the rest
 	}
@@ -116,7 +108,7 @@ func engine(name string, a apart) (deploy.Engine, error) {
 	if !ok {
 		return nil, usage("unknown engine %q (want one of %s)", name, strings.Join(Engines(), ", "))
 	}
-	return e.make(a), nil
+	return e.make(isolation), nil
 }
 
 // able returns an error if there is no such engine or this machine has not got

@@ -29,7 +29,7 @@ func Faults() []FaultKind {
 	}
 	var models []model
 	for _, name := range Engines() {
-		if m, ok := engines[name].make(apart{}).(deploy.Modeler); ok {
+		if m, ok := engines[name].make("").(deploy.Modeler); ok {
 			models = append(models, model{name, m.Model()})
 		}
 	}

@@ -79,7 +79,7 @@ func Guard(ctx context.Context, stdin io.Reader, run string) error {
 // healRun lifts the live faults of a run and, unless its process may wake up
 // again, removes all that is left of it.
 func healRun(ctx context.Context, run guard.Run) error {
-	e, err := engine(run.Engine, apart{})
+	e, err := engine(run.Engine, "")
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ var isolations = []string{process.Auto, process.None, process.Full}
 // their actions, needs more: two more stacks on each call's way cost an eighth of
 // the processor's time. Names are for who needs them, too.
 func (o Options) isolated(actions ...string) (Options, error) {
+	o.names, o.disks = slices.ContainsFunc(actions, fault.Names), slices.ContainsFunc(actions, fault.Disks)
 	if o.Engine != "process" {
 		if o.Isolation != "" {
 			return o, usage("engine %s isolates its instances by itself: --isolation is for process", o.Engine)
@@ -34,8 +35,7 @@ func (o Options) isolated(actions ...string) (Options, error) {
 	if o.auto && slices.ContainsFunc(actions, fault.Isolates) {
 		o.Isolation = process.Auto
 	}
-	o.disks = o.Isolation == process.Full && !o.auto || o.auto && slices.ContainsFunc(actions, fault.Disks)
-	o.names = slices.ContainsFunc(actions, fault.Names)
+	o.disks = o.auto && o.disks || o.Isolation == process.Full && !o.auto
 	var err error
 	if o.Isolation, err = process.New(process.Options{Isolation: o.Isolation}).Isolation(); err != nil {
 		err = usage("%w", err)

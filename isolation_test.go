@@ -31,6 +31,7 @@ func TestIsolated(t *testing.T) {
 		{"process", "", []chaos.Experiment{plain, lost}, can, true},
 		{"process", "none", []chaos.Experiment{packets}, "none", false},
 		{"docker", "", []chaos.Experiment{packets}, "", false},
+		{"docker", "", []chaos.Experiment{plain, lost}, "", true},
 	} {
 		o, err := Options{Engine: c.engine, Isolation: c.asked}.isolated()
 		if err == nil {

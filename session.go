@@ -87,7 +87,7 @@ func open(ctx context.Context, o Options, run, folder string, t topology.System,
 		return nil, err
 	}
 	s.system, err = e.Up(ctx, deploy.Plan{Run: run, Topology: t, Shop: o.Shop, Bedlam: o.Bedlam, Scratch: scratch, Logs: logs,
-		Telemetry: s.collector.URL(), Aware: aware, Names: o.names, Observe: s.events.write, Progress: func(text string) { o.Observe(Status{Step: text}) }})
+		Telemetry: s.collector.URL(), Aware: aware, Names: o.names, Disks: o.disks, Observe: s.events.write, Progress: func(text string) { o.Observe(Status{Step: text}) }})
 	if err != nil {
 		return nil, err // the engine says that it was bringing the system up
 	}

@@ -59,6 +59,9 @@ type Plan struct {
 	// Names has instances told names instead of addresses, and a name server that
 	// knows them, on an engine that can: its system is a [Namer] then.
 	Names bool
+	// Disks has each store keep its files on a disk of its own, which can fail,
+	// where the machine can: see package disk for what that takes.
+	Disks bool
 	// Observe is told of each crash and restart; it must not block. May be nil.
 	Observe func(Event)
 	// Progress is told in a few words what is being done. May be nil.
@@ -164,12 +167,10 @@ type (
 		DSN(store, role string) (string, error)
 	}
 	// A Namer's instances find one another by names, at a name server of the run's
-	// own. LookUp asks there for callee's address as caller does: one question,
-	// from where caller stands. It returns the answer's code as DNS writes it,
-	// such as NOERROR or SERVFAIL; an error says that there is no answer before
-	// ctx is done.
+	// own. LookUp puts n questions there for callee's address as caller does, from
+	// where caller stands, and waits for each answer no longer than patience.
 	Namer interface {
-		LookUp(ctx context.Context, caller, callee string) (code string, err error)
+		LookUp(ctx context.Context, caller, callee string, n int, patience time.Duration) ([]Answer, error)
 	}
 	// An Insider says how to log in at a store as one of the services that keep
 	// their data there, past every relay: with that service's rights and no more.
@@ -185,6 +186,12 @@ type Touched struct {
 	// Traces are the trace ids of the first of them, ten thousand on each
 	// link, as 32 hexadecimal digits; one that has none is not among them.
 	Traces []string `json:"traces,omitempty"`
+}
+
+// An Answer is what one question for a name came to.
+type Answer struct {
+	Code string        `json:"code"` // as DNS writes it, such as NOERROR or SERVFAIL; empty: there was none in time
+	Took time.Duration `json:"took"`
 }
 
 // AuditRole is the database role that may read the audit_* views and nothing else.

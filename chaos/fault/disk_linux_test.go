@@ -15,6 +15,7 @@ import (
 	"github.com/bedlamlab/bedlam/chaos/fault"
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/disk"
+	"github.com/bedlamlab/bedlam/deploy/docker"
 	"github.com/bedlamlab/bedlam/deploy/enginetest"
 	"github.com/bedlamlab/bedlam/deploy/process"
 )
@@ -26,10 +27,23 @@ func TestDisks(t *testing.T) {
 	if err := disk.Check(); err != nil {
 		t.Skip(err)
 	}
+	for _, engine := range []deploy.Engine{process.New(process.Options{Isolation: process.None}), docker.New()} {
+		t.Run(engine.Name(), func(t *testing.T) {
+			if c, ok := engine.(deploy.Checker); ok {
+				if err := c.Check(t.Context()); err != nil {
+					t.Skip(err)
+				}
+			}
+			harmsDisks(t, engine)
+		})
+	}
+}
+
+func harmsDisks(t *testing.T, engine deploy.Engine) {
 	plan := enginetest.Plan(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute) // bounds every wait; it is no measure of anything
 	defer cancel()
-	engine := process.New(process.Options{Isolation: process.None, Disks: true})
+	plan.Disks = true
 	s, err := engine.Up(ctx, plan)
 	if err != nil {
 		t.Fatal(err)

@@ -26,7 +26,7 @@ type dnsDelay struct {
 func init() {
 	register(Kind{Name: "dns_delay", On: onEdges, Needs: naming,
 		Doc: "Answers the callers' questions for the callees' names late. Who has connections does not notice; who makes new ones, " +
-			"after a cut or a restart, waits. Needs --isolation full, which auto takes.",
+			"after a cut or a restart, waits. On process it needs --isolation full, which auto takes.",
 		Params: "delay: {latency: 800ms, jitter: 100ms}, latency from 20ms to 1m, jitter at most half of it; a resolver waits some seconds and asks again",
 		build:  newDNSDelay})
 }
@@ -105,14 +105,14 @@ func (f *dnsDelay) soonest(ctx context.Context, s deploy.System, asked control, 
 	best := limit
 	began := time.Now()
 	for range 10 {
-		code, took, err := lookUp(ctx, s, asked.Link, limit)
+		a, err := lookUpOnce(ctx, s, asked.Link, limit)
 		switch {
 		case err != nil:
 			return 0, err
-		case code != asked.code && code != noAnswer:
-			return 0, fmt.Errorf("%w %s", errAnswer, code)
+		case a.Code != asked.code && a.Code != noAnswer:
+			return 0, fmt.Errorf("%w %s", errAnswer, a.Code)
 		}
-		best = min(best, took)
+		best = min(best, a.Took)
 		if once || best < want || time.Since(began) > 2*time.Second {
 			break
 		}

@@ -24,7 +24,7 @@ type dnsFailure struct {
 func init() {
 	register(Kind{Name: "dns_failure", On: onEdges, Needs: naming,
 		Doc: "Fails the callers' questions for the callees' names: the name server says that it failed, or that there is no such name, or nothing. " +
-			"Who has connections does not notice; who makes new ones, after a cut or a restart, cannot. Needs --isolation full, which auto takes.",
+			"Who has connections does not notice; who makes new ones, after a cut or a restart, cannot. On process it needs --isolation full, which auto takes.",
 		Params: "answer: servfail|nxdomain|none (default servfail); percent: 1 to 100, of those questions, of which a resolver puts several; 100 unless given",
 		build:  newDNSFailure})
 }
@@ -61,11 +61,11 @@ func (f *dnsFailure) Probe(ctx context.Context, s deploy.System, injected bool) 
 	wrong := failures[f.Answer]
 	if injected {
 		err := f.passes(s, func(c control) (string, error) {
-			code, _, err := lookUp(ctx, s, c.Link, echoPatience)
-			if code == c.code && code != wrong {
+			a, err := lookUpOnce(ctx, s, c.Link, echoPatience)
+			if a.Code == c.code && a.Code != wrong {
 				return "", err
 			}
-			return code, err
+			return a.Code, err
 		})
 		if err != nil {
 			return "", err
@@ -73,9 +73,13 @@ func (f *dnsFailure) Probe(ctx context.Context, s deploy.System, injected bool) 
 	}
 	failed := make([]int, len(f.rule.Links))
 	err := f.each(func(link topology.Link) error {
-		outcomes, err := f.ask(ctx, s, link, n, echoPatience)
+		answers, err := lookUp(ctx, s, link, n, echoPatience)
 		if err != nil {
 			return err
+		}
+		outcomes := map[string]int{}
+		for _, a := range answers {
+			outcomes[a.Code]++
 		}
 		k := outcomes[wrong]
 		failed[slices.Index(f.rule.Links, link)] = k

@@ -1,12 +1,12 @@
 package fault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
@@ -42,53 +42,27 @@ func (n *named) misname(r chaos.Resolved, args any) error {
 // noAnswer is the outcome of a question that nobody answers.
 const noAnswer = "no answer"
 
-// lookUp puts one question as the link's caller, and returns the code of the
-// answer, or noAnswer, and how long it took.
-func lookUp(ctx context.Context, s deploy.System, link topology.Link, patience time.Duration) (string, time.Duration, error) {
+// lookUp puts n questions as the link's caller. One that got no answer within
+// patience has noAnswer for its code.
+func lookUp(ctx context.Context, s deploy.System, link topology.Link, n int, patience time.Duration) ([]deploy.Answer, error) {
 	p, err := deploy.Power[deploy.Namer](s)
 	if err != nil {
-		return "", 0, err
+		return nil, err
 	}
-	once, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	began := time.Now()
-	code, err := p.LookUp(once, link.From, link.To)
-	took := time.Since(began)
-	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-		return noAnswer, took, nil
+	all, err := p.LookUp(ctx, link.From, link.To, n, patience)
+	for i := range all {
+		all[i].Code = cmp.Or(all[i].Code, noAnswer)
 	}
-	return code, took, err
+	return all, err
 }
 
-// atOnce is how many questions a probe has on their way at the same time.
-const atOnce = 16
-
-// ask puts n questions for the link's name and counts the outcomes.
-func (f named) ask(ctx context.Context, s deploy.System, link topology.Link, n int, patience time.Duration) (map[string]int, error) {
-	var mu sync.Mutex
-	outcomes := map[string]int{}
-	var errs []error
-	var asking sync.WaitGroup
-	slots := make(chan struct{}, atOnce)
-	for range n {
-		slots <- struct{}{}
-		asking.Go(func() {
-			defer func() { <-slots }()
-			code, _, err := lookUp(ctx, s, link, patience)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				errs = append(errs, err)
-				return
-			}
-			outcomes[code]++
-		})
+// lookUpOnce is lookUp for one question.
+func lookUpOnce(ctx context.Context, s deploy.System, link topology.Link, patience time.Duration) (deploy.Answer, error) {
+	all, err := lookUp(ctx, s, link, 1, patience)
+	if err != nil {
+		return deploy.Answer{}, err
 	}
-	asking.Wait()
-	if len(errs) > 0 {
-		return nil, errs[0]
-	}
-	return outcomes, nil
+	return all[0], nil
 }
 
 // A control is a question that this harm does not meet, and the code of its answer.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/chaos/fault"
+	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/names"
 	"github.com/bedlamlab/bedlam/deploy/relay"
 	"github.com/bedlamlab/bedlam/deploy/relay/relaytest"
@@ -29,15 +30,17 @@ type named struct {
 	callers map[string]netip.Addr
 }
 
-func (n *named) LookUp(ctx context.Context, caller, callee string) (string, error) {
+func (n *named) LookUp(ctx context.Context, caller, callee string, times int, patience time.Duration) ([]deploy.Answer, error) {
 	from := net.Dialer{LocalAddr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(n.callers[caller], 0))}
-	conn, err := from.DialContext(ctx, "udp", n.server)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	code, _, err := names.Ask(ctx, conn, callee)
-	return code, err
+	return names.Repeat(ctx, times, patience, func(ctx context.Context) (string, error) {
+		conn, err := from.DialContext(ctx, "udp", n.server)
+		if err != nil {
+			return "", err
+		}
+		defer conn.Close()
+		code, _, err := names.Ask(ctx, conn, callee)
+		return code, err
+	})
 }
 
 func namedShop(t *testing.T) *named {

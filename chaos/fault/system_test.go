@@ -10,9 +10,11 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/names"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/topology"
 )
@@ -202,11 +204,11 @@ func (f *fake) Files(in string) (own, beside string, err error) {
 
 func (f *fake) Login(store, service string) (string, error) { return f.DSN(store, service) }
 
-func (f *fake) LookUp(ctx context.Context, caller, callee string) (string, error) {
+func (f *fake) LookUp(ctx context.Context, caller, callee string, n int, patience time.Duration) ([]deploy.Answer, error) {
 	if f.lookUp == nil {
-		return "", errors.New("nobody answers")
+		return nil, errors.New("nobody answers")
 	}
-	return f.lookUp(ctx, caller, callee)
+	return names.Repeat(ctx, n, patience, func(ctx context.Context) (string, error) { return f.lookUp(ctx, caller, callee) })
 }
 
 // A poor system has the powers of a fake but that to exhaust, and says so.

@@ -79,7 +79,7 @@ Exit codes: 0 pass, 1 fail, 2 usage (nothing was started), 3 inconclusive,
 	})
 	c.CompletionOptions.HiddenDefaultCmd = true
 	c.AddCommand(runCommand(code), aaCommand(code), monkeyCommand(code), upCommand(), listCommand(), judgeCommand(code), reportCommand(), exportCommand(), shrinkCommand(), healCommand(),
-		doctorCommand(), postgresCommand(), composeCommand(), benchCommand(), versionCommand(), defectsCommand(code), verifyCommand(code), relayCommand(), guardCommand(), storeCommand(code), exhaustCommand(), impairCommand(), diskCommand())
+		doctorCommand(), postgresCommand(), composeCommand(), benchCommand(), versionCommand(), defectsCommand(code), verifyCommand(code), relayCommand(), guardCommand(), storeCommand(code), exhaustCommand(), impairCommand(), diskCommand(), lookUpCommand())
 	return c
 }
 

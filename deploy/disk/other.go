@@ -21,6 +21,11 @@ func Main(context.Context, io.Reader, io.Writer) error { return errLinux }
 // Serve does nothing.
 func (Disk) Serve(context.Context, string) (<-chan struct{}, error) { return nil, errLinux }
 
+// Plug does nothing.
+func (Disk) Plug(context.Context, string, func(context.Context) error) (<-chan struct{}, error) {
+	return nil, errLinux
+}
+
 // Served reports that there is no disk.
 func (Disk) Served(context.Context) (bool, error) { return false, nil }
 

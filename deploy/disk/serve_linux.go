@@ -70,6 +70,23 @@ func (d Disk) Serve(ctx context.Context, bedlam string) (<-chan struct{}, error)
 	}
 }
 
+// Plug makes sure that somebody serves the disk, and returns when it is so. The
+// first time, and if who served it has died, lay is called before, which puts in
+// place what is to be there: nobody has files there then. The channel is closed
+// when who was started now has ended; it is nil if somebody was there already.
+func (d Disk) Plug(ctx context.Context, bedlam string, lay func(context.Context) error) (<-chan struct{}, error) {
+	if served, err := d.Served(ctx); err != nil || served {
+		return nil, err
+	}
+	if err := Sweep(ctx, d.Folder); err != nil {
+		return nil, err
+	}
+	if err := lay(ctx); err != nil {
+		return nil, err
+	}
+	return d.Serve(ctx, bedlam)
+}
+
 // An announcement closes heard at the first thing that is written.
 type announcement struct {
 	once  sync.Once

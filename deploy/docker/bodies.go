@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 
@@ -21,6 +22,7 @@ func (u *upcoming) container(in topology.Instance) spec {
 	// memory that is met first.
 	s.Tmpfs = map[string]int64{tmp: l.Memory}
 	s.Labels = map[string]string{deploy.LabelService: in.Service}
+	s.NameServer = u.machine.nameServer()
 	return s
 }
 
@@ -65,12 +67,17 @@ func (u *upcoming) store(in topology.Instance, o postgres.Options) supervise.Bod
 		s := u.container(in)
 		s.IP = u.place(in.Name)
 		s.Image, s.Command, s.User = u.pg, storeCommand, account(storeID)
-		s.Volume = map[string]string{u.machine.container(in.Name): storeDir}
+		if u.machine.desc.Disked(in.Name) {
+			s.Bind = map[string]string{u.machine.disk(in.Name).Folder: storeDir}
+		} else {
+			s.Volume = map[string]string{u.machine.container(in.Name): storeDir}
+		}
 		o.Dir = storeDir
 		env, err := storeEnv(o)
 		s.Env = []string{env}
 		return s, err
 	})
+	b.before = func(ctx context.Context) error { return u.machine.plug(ctx, in.Name) }
 	u.stores = append(u.stores, b)
 	return b
 }

@@ -78,7 +78,13 @@ func (e *Engine) Check(ctx context.Context) error {
 }
 
 // A reached system is one that another process started.
-type reached struct{ exhaustible }
+type reached struct {
+	deploy.System
+	machine *machine
+}
+
+// Unwrap lets its powers be seen.
+func (s reached) Unwrap() deploy.System { return s.System }
 
 // Close gives up what is kept open to the daemon.
 func (s reached) Close() error {
@@ -105,9 +111,12 @@ func (e *Engine) Attach(ctx context.Context, scratch string) (deploy.System, err
 		if err := d.sweep(ctx, desc.Run); err != nil {
 			return err
 		}
+		if err := unplug(ctx, f); err != nil {
+			return err
+		}
 		return f.Empty(false)
 	})
-	return reached{m.system(attached)}, nil
+	return reached{m.system(attached), m}, nil
 }
 
 // Sweep implements [deploy.Engine]: it removes the run's containers, its
@@ -145,6 +154,9 @@ func (e *Engine) Sweep(ctx context.Context, run, scratch string) error {
 	}
 	defer d.close()
 	if err := d.sweep(ctx, run); err != nil {
+		return fail(err)
+	}
+	if err := unplug(ctx, f); err != nil {
 		return fail(err)
 	}
 	if err := f.Empty(true); err != nil {

@@ -19,12 +19,14 @@ import (
 //	the clock    ─ a container of ours with the instance's own account, which sees
 //	               its process and may do nothing that the instance may not
 //	its share of the processors ─ the daemon itself: see quota
+//	a store's disk ─ this process, which has had it served: see here
 //	all else     ─ a process beside the instance's own, in its container: see within
 //
-// None of them asks anything of the machine that Bedlam runs on.
+// None of them but the disks asks anything of the machine that Bedlam runs on.
 type hands struct {
 	daemon *daemon
 	run    string
+	here   here
 
 	mu    sync.Mutex
 	lines map[string]*line // to those who do a job that this process has asked for
@@ -59,6 +61,8 @@ func (h *hands) way(j impair.Job) (way, error) {
 		return quota{h}, nil
 	case impair.CPUHog, impair.MemoryBalloon, impair.FileDescriptors:
 		return within{h}, nil
+	case impair.DiskFull, impair.DiskSlow, impair.DiskReadOnly:
+		return h.here, nil
 	}
 	return nil, impair.Lacks("nobody does "+j.Impairment.Kind+" to a container", "--engine process --isolation full, as root on Linux")
 }
@@ -68,6 +72,9 @@ func (h *hands) at(ctx context.Context, j impair.Job) (way, view, error) {
 	w, err := h.way(j)
 	if err != nil {
 		return nil, view{}, err
+	}
+	if _, ok := w.(here); ok { // whether or not there is a container
+		return w, view{Running: true}, nil
 	}
 	v, err := h.daemon.inspect(ctx, containerName(h.run, j.Target.Instance))
 	return w, v, err
@@ -123,6 +130,7 @@ func (h *hands) Shows(ctx context.Context, j impair.Job) (bool, error) {
 
 // Close implements [impair.Hands].
 func (h *hands) Close() {
+	h.here.Close()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for name, l := range h.lines {
@@ -164,7 +172,7 @@ func (h *hands) hold(ctx context.Context, j impair.Job, l *line, save func(json.
 // target is an instance as those see it whom hands put beside it. Of one that is
 // down, there is nothing.
 func (m *machine) target(ctx context.Context, instance string) (impair.Target, error) {
-	t := impair.Target{Instance: instance}
+	t := m.still(instance)
 	if _, ok := m.desc.Layout.Own[instance]; !ok {
 		return t, fmt.Errorf("unknown instance %q", instance)
 	}
@@ -178,9 +186,20 @@ func (m *machine) target(ctx context.Context, instance string) (impair.Target, e
 	return m.alive(instance, v), nil
 }
 
+// still is target for an instance that is down: a disk outlives its lives.
+func (m *machine) still(instance string) impair.Target {
+	t := impair.Target{Instance: instance}
+	if m.desc.Disked(instance) {
+		t.Disk = m.disk(instance)
+	}
+	return t
+}
+
 // alive is target for an instance that runs as v shows.
 func (m *machine) alive(instance string, v view) impair.Target {
-	return impair.Beside(impair.Target{Instance: instance, PID: firstProcess, Start: uint64(v.Started.UnixNano()), Device: cell.Device, Spared: m.desc.Spared})
+	t := m.still(instance)
+	t.PID, t.Start, t.Device, t.Spared = firstProcess, uint64(v.Started.UnixNano()), cell.Device, m.desc.Spared
+	return impair.Beside(t)
 }
 
 // firstProcess is what a container's own process is to those in the container.

@@ -7,9 +7,9 @@ import (
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
 
-// Model implements [deploy.Modeler].
+// Model implements [deploy.Modeler]: what there is if instances are told names.
 func (e *Engine) Model() deploy.Model {
-	return deploy.Model{reflect.TypeFor[exhaustible](), reflect.TypeFor[*supervise.System]()}
+	return deploy.Model{reflect.TypeFor[resolvable](), reflect.TypeFor[*supervise.System]()}
 }
 
 // Model implements [deploy.Modeler]: what there is if the file names the

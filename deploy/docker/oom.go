@@ -33,9 +33,6 @@ var (
 	_ deploy.Impairer  = exhaustible{}
 )
 
-// system returns s with all the powers that there are over m's containers.
-func (m *machine) system(s supervise.Ender) exhaustible { return exhaustible{s, m.plane, m} }
-
 // Unwrap lets the other powers be seen.
 func (s exhaustible) Unwrap() deploy.System { return s.Ender }
 

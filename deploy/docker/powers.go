@@ -16,6 +16,7 @@ import (
 // A machine is the daemon, and one run's containers on it.
 type machine struct {
 	daemon      *daemon
+	files       supervise.Files
 	desc        supervise.Description
 	exhaustedAt sync.Map // instance → when the life began on which exhaust was at work last
 	plane       *impair.Plane
@@ -24,9 +25,10 @@ type machine struct {
 // newMachine returns the machine of the run that desc describes, of which the
 // scratch folder holds the files.
 func newMachine(d *daemon, f supervise.Files, desc supervise.Description) *machine {
-	m := &machine{daemon: d, desc: desc}
-	m.plane = impair.Over(f.Folder("impair"), m.target,
-		&hands{daemon: d, run: desc.Run, lines: map[string]*line{}, tried: map[string]bool{}})
+	m := &machine{daemon: d, files: f, desc: desc}
+	own := f.Folder("impair")
+	m.plane = impair.Over(own, m.target,
+		&hands{daemon: d, run: desc.Run, here: here{impair.Local(own, desc.Bedlam)}, lines: map[string]*line{}, tried: map[string]bool{}})
 	return m
 }
 
@@ -37,9 +39,9 @@ func (m *machine) Lacks(power string) string {
 	case "Impairer":
 		return "--engine process has the kernel harm instances, as root on Linux"
 	case "Namer":
-		return "its containers are told addresses: --engine process gives its instances names where a fault of the run needs them, as root on Linux"
+		return "its containers were told addresses when they were made: a run has names if one of its faults needs them"
 	case "Filer":
-		return "its stores keep their files in containers; --engine process gives each a disk of its own, as root on Linux"
+		return "its stores keep their files on volumes: a run gives each a disk of its own if one of its faults needs it, as root on Linux"
 	}
 	return ""
 }

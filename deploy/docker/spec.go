@@ -44,12 +44,14 @@ type spec struct {
 	ReadOnly bool              // the image cannot be written to
 	Tmpfs    map[string]int64  // path → bytes
 	Volume   map[string]string // name → path. A volume is made if there is none, and is the run's
+	Bind     map[string]string // folder of this machine → path
 	Stdin    bool              // it reads its standard input, see startWith
 	// Join is the ID of the container whose network this one is in, PID whose
 	// processes it sees: "host" is the machine's; empty: its own.
 	Join, PID    string
 	Capabilities []string    // that root has in it
 	Device       string      // of the machine's, at the same path
+	NameServer   netip.Addr  // that it asks, at port 53; invalid: the daemon's
 	Publish      map[int]int // container's TCP port → port of this machine's 127.0.0.1; 0: a free one
 }
 
@@ -138,6 +140,9 @@ func (s spec) options() (client.ContainerCreateOptions, error) {
 	if s.Device != "" {
 		h.Devices = []container.DeviceMapping{{PathOnHost: s.Device, PathInContainer: s.Device, CgroupPermissions: "rw"}}
 	}
+	if s.NameServer.IsValid() {
+		h.DNS, h.DNSSearch = []netip.Addr{s.NameServer}, []string{"."} // no domain is tried behind a name
+	}
 	for path, size := range s.Tmpfs {
 		if h.Tmpfs == nil {
 			h.Tmpfs = map[string]string{}
@@ -146,6 +151,9 @@ func (s spec) options() (client.ContainerCreateOptions, error) {
 	}
 	for name, path := range s.Volume {
 		h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeVolume, Source: name, Target: path})
+	}
+	for folder, path := range s.Bind {
+		h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeBind, Source: folder, Target: path})
 	}
 	for inside, outside := range s.Publish {
 		port, ok := api.PortFrom(uint16(inside), api.TCP)

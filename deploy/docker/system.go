@@ -27,8 +27,9 @@ type body struct {
 	*machine
 	instance string
 	spec     func() (spec, error)
-	input    func() ([]byte, error) // for each life's standard input; nil: none
-	slots    chan struct{}          // taken while the daemon makes or starts
+	input    func() ([]byte, error)      // for each life's standard input; nil: none
+	before   func(context.Context) error // each life; nil: nothing
+	slots    chan struct{}               // taken while the daemon makes or starts
 
 	making sync.Mutex
 	made   bool
@@ -80,6 +81,11 @@ func (b *body) Start(ctx context.Context, log *os.File) (supervise.Life, error) 
 
 func (b *body) start(ctx context.Context, log *os.File) (*life, error) {
 	id := b.container(b.instance)
+	if b.before != nil {
+		if err := b.before(ctx); err != nil {
+			return nil, err
+		}
+	}
 	began := time.Now()
 	if err := b.launch(ctx, id); err != nil {
 		return nil, err

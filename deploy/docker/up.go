@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/disk"
+	"github.com/bedlamlab/bedlam/deploy/names"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/deploy/supervise"
 )
@@ -105,10 +107,21 @@ func (u *upcoming) lay(ctx context.Context) (err error) {
 		return err
 	}
 	desc := supervise.Describe(schema, u.plan, l)
+	if p.Names {
+		at, err := u.network.Address(relayPlace)
+		if err != nil {
+			return err
+		}
+		desc.NameServer = netip.AddrPortFrom(at, names.Port).String()
+	}
 	if desc.Spared, err = spared(u.plan.Telemetry); err != nil {
 		return err
 	}
+	desc.Disks = p.Disks && disk.Check() == nil // else its system says why not
 	u.machine = newMachine(u.daemon, u.files, desc)
+	if err := u.machine.disks(); err != nil {
+		return err
+	}
 	return u.files.Describe(desc)
 }
 
@@ -162,6 +175,9 @@ func (u *upcoming) empty(ctx context.Context, looks int) error {
 		defer u.ports.Release()
 	}
 	if err := u.daemon.empty(ctx, u.plan.Run, looks); err != nil {
+		return err
+	}
+	if err := unplug(ctx, u.files); err != nil {
 		return err
 	}
 	return u.files.Empty(false)

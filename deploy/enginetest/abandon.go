@@ -81,15 +81,15 @@ func abandoned(t *testing.T, s suite) bool {
 type storedPlan struct {
 	Run, Shop, Bedlam, Scratch, Logs, Telemetry string
 	Topology                                    topology.System
-	Names                                       bool
+	Names, Disks                                bool
 }
 
 func stored(p deploy.Plan) storedPlan {
-	return storedPlan{p.Run, p.Shop, p.Bedlam, p.Scratch, p.Logs, p.Telemetry, p.Topology, p.Names}
+	return storedPlan{p.Run, p.Shop, p.Bedlam, p.Scratch, p.Logs, p.Telemetry, p.Topology, p.Names, p.Disks}
 }
 
 func (p storedPlan) plan() deploy.Plan {
-	return deploy.Plan{Run: p.Run, Topology: p.Topology, Shop: p.Shop, Bedlam: p.Bedlam, Scratch: p.Scratch, Logs: p.Logs, Telemetry: p.Telemetry, Names: p.Names}
+	return deploy.Plan{Run: p.Run, Topology: p.Topology, Shop: p.Shop, Bedlam: p.Bedlam, Scratch: p.Scratch, Logs: p.Logs, Telemetry: p.Telemetry, Names: p.Names, Disks: p.Disks}
 }
 
 func (s suite) abandons(t *testing.T) {

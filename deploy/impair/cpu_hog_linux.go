@@ -90,11 +90,12 @@ func (h cpuHog) Hold(ctx context.Context, t Target, ready func()) error {
 	begun.Add(h.Workers)
 	for at := range h.Workers {
 		ended.Go(func() {
-			runtime.LockOSThread() // and the thread goes with the goroutine
-			errs[at] = nameThread(workerName)
-			begun.Done()
-			for errs[at] == nil && !over.Load() {
-			}
+			offMain(func() {
+				errs[at] = nameThread(workerName)
+				begun.Done()
+				for errs[at] == nil && !over.Load() {
+				}
+			})
 		})
 	}
 	begun.Wait()
@@ -106,6 +107,23 @@ func (h cpuHog) Hold(ctx context.Context, t Target, ready func()) error {
 	over.Store(true)
 	ended.Wait()
 	return err
+}
+
+// offMain calls do on a thread that goes with it, and never on the process's
+// first one, whose name is the process's own.
+func offMain(do func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		do()
+		return
+	}
+	defer runtime.UnlockOSThread()
+	done := make(chan struct{})
+	go func() { // elsewhere: this thread is taken until it is done
+		defer close(done)
+		offMain(do)
+	}()
+	<-done
 }
 
 // nameThread gives the calling thread a name.

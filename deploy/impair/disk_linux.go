@@ -33,7 +33,7 @@ type diskHarm struct{ disk.Ailment }
 // Can implements [Harm].
 func (diskHarm) Can(t Target) error {
 	if t.Disk.Folder == "" {
-		return Lacks("its files stand on a disk that it shares with this machine", "--isolation auto or full gives each store one of its own, as root on Linux with /dev/fuse")
+		return Lacks("its files stand on a disk that it shares with this machine", "where a fault of the run needs it, each store gets one of its own, as root on Linux with /dev/fuse, but not with --isolation none")
 	}
 	return nil
 }

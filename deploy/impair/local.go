@@ -9,6 +9,11 @@ import (
 	"sync"
 )
 
+// Local returns the hands that harm instances of this machine, see [New].
+func Local(folder, bedlam string) Hands {
+	return &local{folder: folder, bedlam: bedlam, holders: map[string]*holder{}}
+}
+
 // local are a plane's hands on this machine: they do it themselves, with holders
 // that are processes beside this one.
 type local struct {

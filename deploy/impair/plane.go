@@ -35,7 +35,7 @@ var _ deploy.Impairer = (*Plane)(nil)
 // at that path. find says where an instance is now; one that is down has no PID,
 // but what outlives it.
 func New(folder, bedlam string, find func(ctx context.Context, instance string) (Target, error)) *Plane {
-	return Over(folder, find, &local{folder: folder, bedlam: bedlam, holders: map[string]*holder{}})
+	return Over(folder, find, Local(folder, bedlam))
 }
 
 // Over is New for instances that only those hands can reach.

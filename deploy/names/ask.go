@@ -2,11 +2,18 @@ package names
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/bedlamlab/bedlam/deploy"
 )
 
 // Ask puts one question for an instance's address on a connection to a name
@@ -38,4 +45,58 @@ func Ask(ctx context.Context, conn net.Conn, instance string) (code string, at n
 		}
 		return dns.RcodeToString[a.Rcode], at, nil
 	}
+}
+
+// atOnce is how many of many questions are on their way at the same time.
+const atOnce = 16
+
+// Repeat calls ask n times, some at once, and tells what each came to. One that
+// takes longer than patience has no answer; every other error ends it.
+func Repeat(ctx context.Context, n int, patience time.Duration, ask func(context.Context) (code string, err error)) ([]deploy.Answer, error) {
+	all := make([]deploy.Answer, n)
+	asking, ctx := errgroup.WithContext(ctx)
+	asking.SetLimit(atOnce)
+	for i := range all {
+		asking.Go(func() error {
+			once, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			began := time.Now()
+			code, err := ask(once)
+			if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+				code, err = "", nil
+			}
+			all[i] = deploy.Answer{Code: code, Took: time.Since(began)}
+			return err
+		})
+	}
+	if err := asking.Wait(); err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// Main is what `bedlam look-up` runs: it puts n questions for an instance's
+// address to the first name server of a resolv.conf, as every program there
+// does, and writes what they came to: [deploy.Answer] as a JSON array.
+func Main(ctx context.Context, resolver, instance string, n int, patience time.Duration, stdout io.Writer) error {
+	c, err := dns.ClientConfigFromFile(resolver)
+	if err != nil {
+		return err
+	}
+	if len(c.Servers) == 0 {
+		return fmt.Errorf("%s names no server", resolver)
+	}
+	all, err := Repeat(ctx, n, patience, func(ctx context.Context) (string, error) {
+		conn, err := net.Dial("udp", net.JoinHostPort(c.Servers[0], c.Port))
+		if err != nil {
+			return "", err
+		}
+		defer conn.Close()
+		code, _, err := Ask(ctx, conn, instance)
+		return code, err
+	})
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(stdout).Encode(all)
 }

@@ -5,7 +5,8 @@
 //   - [Listen] takes a server's address, [Server.Serve] answers there from a
 //     [Book]: who asks is known by where the question comes from, so that the
 //     book can answer everybody otherwise.
-//   - [Ask] puts one question, as a resolver does, and does not ask again.
+//   - [Ask] puts one question, as a resolver does, and does not ask again;
+//     [Repeat] has many put.
 //   - [Config] is the resolv.conf that sends a program's questions there.
 //
 // Nobody keeps an answer: each has a life of 0 s, so that what becomes of a

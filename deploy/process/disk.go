@@ -10,16 +10,8 @@ import (
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 )
 
-// disked reports whether an instance has a disk of its own: who keeps files does,
-// and these are the stores.
-func (m machine) disked(instance string) bool {
-	for _, o := range m.desc.Stores {
-		if filepath.Base(o.Dir) == instance {
-			return m.desc.Disks
-		}
-	}
-	return false
-}
+// disked reports whether an instance has a disk of its own.
+func (m machine) disked(instance string) bool { return m.desc.Disked(instance) }
 
 // disk is the disk of an instance, if it is to have one.
 func (m machine) disk(instance string) disk.Disk { return disk.At(m.Scratch, instance) }
@@ -46,18 +38,11 @@ func (m machine) plug(ctx context.Context, instance string, o postgres.Options, 
 		return nil
 	}
 	d := m.disk(instance)
-	if served, err := d.Served(ctx); err != nil || served {
-		return err
-	}
-	if err := disk.Sweep(ctx, d.Folder); err != nil {
-		return err
-	}
-	o.Dir = d.Files
-	if err := lay(ctx, o); err != nil {
-		return err
-	}
-	ended, err := d.Serve(ctx, m.desc.Bedlam)
-	if err != nil {
+	ended, err := d.Plug(ctx, m.desc.Bedlam, func(ctx context.Context) error {
+		o.Dir = d.Files
+		return lay(ctx, o)
+	})
+	if err != nil || ended == nil {
 		return err
 	}
 	go func() {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/cell"
@@ -46,9 +47,9 @@ type named struct{ exhaustible }
 var _ deploy.Namer = named{}
 
 // LookUp implements [deploy.Namer]: over UDP, from the caller's network namespace.
-func (s named) LookUp(ctx context.Context, caller, callee string) (string, error) {
-	fail := func(err error) (string, error) {
-		return "", fmt.Errorf("looking %s up for %s: %w", callee, caller, err)
+func (s named) LookUp(ctx context.Context, caller, callee string, n int, patience time.Duration) ([]deploy.Answer, error) {
+	fail := func(err error) ([]deploy.Answer, error) {
+		return nil, fmt.Errorf("looking %s up for %s: %w", callee, caller, err)
 	}
 	if _, ok := s.machine.desc.Layout.Own[caller]; !ok {
 		return fail(fmt.Errorf("unknown instance %q", caller))
@@ -57,18 +58,21 @@ func (s named) LookUp(ctx context.Context, caller, callee string) (string, error
 	if err != nil {
 		return fail(err)
 	}
-	var conn net.Conn
-	err = cell.Enter(c.Net, func() (err error) {
-		conn, err = net.Dial("udp", s.machine.desc.NameServer) // a socket stays where it was made
-		return err
+	all, err := names.Repeat(ctx, n, patience, func(ctx context.Context) (string, error) {
+		var conn net.Conn
+		err := cell.Enter(c.Net, func() (err error) {
+			conn, err = net.Dial("udp", s.machine.desc.NameServer) // a socket stays where it was made
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+		defer conn.Close()
+		code, _, err := names.Ask(ctx, conn, callee)
+		return code, err
 	})
 	if err != nil {
 		return fail(err)
 	}
-	defer conn.Close()
-	code, _, err := names.Ask(ctx, conn, callee)
-	if err != nil {
-		return fail(err)
-	}
-	return code, nil
+	return all, nil
 }

@@ -35,9 +35,6 @@ type Options struct {
 	// Isolation says whether instances are processes beside one another or
 	// each have a network namespace and cgroups of their own; empty: [Auto].
 	Isolation string
-	// Disks says whether each store has a disk of its own, which can fail, where
-	// the machine can: see package disk for what that takes.
-	Disks bool
 }
 
 // An Engine runs systems as processes.

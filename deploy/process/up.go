@@ -42,7 +42,7 @@ func (e *Engine) Up(ctx context.Context, p deploy.Plan) (deploy.System, error) {
 	}
 	d := supervise.Describe(schema, p, lay(p.Topology, ports.Ports(), cells))
 	d.Cells = cells != nil
-	d.Disks = e.options.Disks && disk.Check() == nil
+	d.Disks = p.Disks && disk.Check() == nil
 	if p.Names && d.Cells && cell.CanResolve() == nil { // else its system says why not, see Lacks
 		d.NameServer = cells.gateway(names.Port)
 	}

@@ -63,14 +63,26 @@ func (d Description) Names() []string {
 
 // Gentle returns the signal that asks an instance to end.
 func (d Description) Gentle(instance string) syscall.Signal {
+	if d.stores(instance) {
+		return postgres.FastShutdown
+	}
+	return syscall.SIGTERM
+}
+
+// Disked reports whether an instance has a disk of its own: who keeps files does,
+// and these are the stores.
+func (d Description) Disked(instance string) bool { return d.Disks && d.stores(instance) }
+
+// stores reports whether an instance is a store.
+func (d Description) stores(instance string) bool {
 	for service := range d.Stores {
 		for _, in := range d.Topology.InstancesOf(service) {
 			if in.Name == instance {
-				return postgres.FastShutdown
+				return true
 			}
 		}
 	}
-	return syscall.SIGTERM
+	return false
 }
 
 // IsStore reports whether v is a PostgreSQL server.
