@@ -22,7 +22,7 @@ func TestDisksNeedDisks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Can(impair.Target{Instance: "a", Data: t.TempDir()}); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "--isolation auto or full") {
+		if err := h.Can(impair.Target{Instance: "a", Data: t.TempDir()}); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "where a fault of the run needs it") {
 			t.Errorf("%s: %v", kind, err)
 		}
 	}
