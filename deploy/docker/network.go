@@ -38,8 +38,7 @@ func (d *daemon) makeNetwork(ctx context.Context, run string) (*network, error) 
 		return fail(errNoRun)
 	}
 	d.retireNetworks(ctx)
-	seed := sha256.Sum256([]byte(run))
-	random := rand.New(rand.NewChaCha8(seed)) // from the run's name: runs side by side seldom draw the same
+	random := drawer(run)
 	var refused error
 	for range draws {
 		taken, err := d.taken(ctx)
@@ -65,6 +64,10 @@ func (d *daemon) makeNetwork(ctx context.Context, run string) (*network, error) 
 	}
 	return fail(fmt.Errorf("every one of %d subnets was refused: %w", draws, refused))
 }
+
+// drawer draws a run's subnets, from its name: runs side by side seldom draw the
+// same.
+func drawer(run string) *rand.Rand { return rand.New(rand.NewChaCha8(sha256.Sum256([]byte(run)))) }
 
 // overlap reports whether the daemon's word is that somebody has the subnet
 // already: it has no code for that.

@@ -1,15 +1,18 @@
 package docker
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/moby/moby/client"
 
 	"github.com/bedlamlab/bedlam/deploy"
+	"github.com/bedlamlab/bedlam/deploy/lan"
 )
 
 func TestNetwork(t *testing.T) {
@@ -49,36 +52,36 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
-// Two networks of the same run draw the same subnets; the second sees the
-// first.
+// A run draws the subnet that another one has, sees it and takes the next.
 func TestNetworksDoNotMeet(t *testing.T) {
 	l := newLab(t)
-	var have []*network
-	for range 3 {
-		n, _ := l.net()
-		for _, other := range have {
-			if n.Subnet.Overlaps(other.Subnet) {
-				t.Errorf("%s overlaps with %s", n.Subnet, other.Subnet)
-			}
+	other := l.run + "-other"
+	t.Cleanup(func() {
+		if err := l.sweep(context.Background(), other); err != nil {
+			t.Error(err)
 		}
-		have = append(have, n)
-	}
+	})
+	free, err := l.taken(l.ctx)
+	l.must(err)
+	drawn, err := lan.Draw(drawer(other), free)
+	l.must(err)
+	_, err = l.tryNetwork(l.ctx, l.run, drawn)
+	l.must(err)
 	taken, err := l.taken(l.ctx)
 	l.must(err)
-	for _, n := range have {
-		found := false
-		for _, p := range taken {
-			found = found || p == n.Subnet
-		}
-		if !found {
-			t.Errorf("%s is not seen as taken: %v", n.Subnet, taken)
-		}
+	if !slices.Contains(taken, drawn) {
+		t.Errorf("%s is not seen as taken: %v", drawn, taken)
 	}
 	// Who looked a moment too early is refused by the daemon, in words that
 	// are understood as that.
-	_, err = l.tryNetwork(l.ctx, l.run, have[0].Subnet)
+	_, err = l.tryNetwork(l.ctx, other, drawn)
 	if err == nil || !overlap(err) {
 		t.Errorf("a subnet that is taken: %v", err)
+	}
+	n, err := l.makeNetwork(l.ctx, other)
+	l.must(err)
+	if n.Subnet.Overlaps(drawn) {
+		t.Errorf("%s overlaps with %s", n.Subnet, drawn)
 	}
 	if _, err := l.makeNetwork(l.ctx, ""); !errors.Is(err, errNoRun) {
 		t.Errorf("the network of no run: %v", err)
