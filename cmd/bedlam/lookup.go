@@ -2,8 +2,6 @@ package main
 
 import (
 	"os"
-	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,15 +14,7 @@ func lookUpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "look-up INSTANCE TIMES PATIENCE", Short: "Ask this container's name server for an instance", Hidden: true, Args: cobra.ExactArgs(3),
 		RunE: func(c *cobra.Command, args []string) error {
-			n, err := strconv.Atoi(args[1])
-			if err != nil {
-				return err
-			}
-			patience, err := time.ParseDuration(args[2])
-			if err != nil {
-				return err
-			}
-			return names.Main(c.Context(), "/etc/resolv.conf", args[0], n, patience, os.Stdout)
+			return names.Main(c.Context(), args[0], args[1], args[2], os.Stdout)
 		},
 	}
 }

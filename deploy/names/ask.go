@@ -2,10 +2,8 @@ package names
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"time"
@@ -73,30 +71,4 @@ func Repeat(ctx context.Context, n int, patience time.Duration, ask func(context
 		return nil, err
 	}
 	return all, nil
-}
-
-// Main is what `bedlam look-up` runs: it puts n questions for an instance's
-// address to the first name server of a resolv.conf, as every program there
-// does, and writes what they came to: [deploy.Answer] as a JSON array.
-func Main(ctx context.Context, resolver, instance string, n int, patience time.Duration, stdout io.Writer) error {
-	c, err := dns.ClientConfigFromFile(resolver)
-	if err != nil {
-		return err
-	}
-	if len(c.Servers) == 0 {
-		return fmt.Errorf("%s names no server", resolver)
-	}
-	all, err := Repeat(ctx, n, patience, func(ctx context.Context) (string, error) {
-		conn, err := net.Dial("udp", net.JoinHostPort(c.Servers[0], c.Port))
-		if err != nil {
-			return "", err
-		}
-		defer conn.Close()
-		code, _, err := Ask(ctx, conn, instance)
-		return code, err
-	})
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(stdout).Encode(all)
 }

@@ -6,6 +6,8 @@
 //	echo store [--prepare] what `bedlam store` is
 //	echo exhaust DIR BYTES what `bedlam exhaust` is; with a process id, too
 //	echo impair            what `bedlam impair` is
+//	echo look-up INSTANCE TIMES PATIENCE
+//	                       what `bedlam look-up` is
 //	echo disk              what `bedlam disk` is
 //	echo SERVICE           an instance, told by $SHOP_ASSIGNMENT as the shop's are
 //
@@ -34,6 +36,7 @@ import (
 	"github.com/bedlamlab/bedlam/deploy/disk"
 	"github.com/bedlamlab/bedlam/deploy/exhaust"
 	"github.com/bedlamlab/bedlam/deploy/impair"
+	"github.com/bedlamlab/bedlam/deploy/names"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
 	"github.com/bedlamlab/bedlam/deploy/relay"
 	"github.com/bedlamlab/bedlam/topology"
@@ -68,8 +71,10 @@ func run(ctx context.Context, args []string) error {
 		return impair.Main(ctx, os.Stdin, os.Stdout)
 	case slices.Equal(args, []string{"disk"}):
 		return disk.Main(ctx, os.Stdin, os.Stdout)
+	case len(args) == 4 && args[0] == "look-up":
+		return names.Main(ctx, args[1], args[2], args[3], os.Stdout)
 	case len(args) != 1:
-		return errors.New("usage: echo relay | echo store [--prepare] | echo exhaust DIR BYTES [PID] | echo impair | echo SERVICE")
+		return errors.New("usage: echo relay | echo store [--prepare] | echo exhaust DIR BYTES [PID] | echo impair | echo disk | echo look-up INSTANCE TIMES PATIENCE | echo SERVICE")
 	}
 	var a topology.Assignment
 	if err := json.Unmarshal([]byte(os.Getenv("SHOP_ASSIGNMENT")), &a); err != nil {
