@@ -1,6 +1,9 @@
 package postgres
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // FindAt is Find from the download alone, at another mirror.
 func FindAt(ctx context.Context, cache, mirror string) (*Install, error) {
@@ -30,4 +33,17 @@ func Loader(text string) (found map[string]string, missing []string) { return pa
 func Layout(bin string, major int) (map[string]string, string, error) {
 	l, err := layoutOf(bin, major)
 	return l.trees, l.modules, err
+}
+
+// LookBehind is lookBehind.
+func LookBehind(bin string) (programs, libs string) {
+	b := lookBehind(bin)
+	return b.Bin, b.Libs
+}
+
+// Scripts is Programs of in if it needed those libraries, too.
+func Scripts(ctx context.Context, in *Install, cache, libs string) (string, error) {
+	other := *in
+	other.cache, other.libs = cache, strings.TrimPrefix(in.libs+":"+libs, ":")
+	return other.Programs(ctx)
 }

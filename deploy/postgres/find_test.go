@@ -71,11 +71,42 @@ func TestPackagesNeedNothingInstalled(t *testing.T) {
 		t.Errorf("postgres --version says %q, error %v; want %s", out, err, in.Version)
 	}
 
-	// The second time it is there, and apt is not asked.
+	// Who finds that folder finds what is behind it, of which a bundle can be made.
+	if bin, _ := postgres.LookBehind(programs); bin != in.Bin {
+		t.Errorf("behind %s stands %s, want %s", programs, bin, in.Bin)
+	}
+	files, err := in.Bundle(t.Context(), "/var/cache/guest", guest)
+	if err != nil || !slices.ContainsFunc(files, func(f postgres.File) bool { return strings.HasSuffix(f.Path, "/bin/postgres") }) {
+		t.Errorf("a bundle of %d files, error %v", len(files), err)
+	}
+
+	// The second time it is there, and apt is not asked, nor needed.
 	said = nil
+	t.Setenv("PATH", t.TempDir())
 	again, err := postgres.Find(t.Context(), cache, func(s string) { said = append(said, s) }, postgres.Packages)
 	if err != nil || again.Bin != in.Bin || len(said) > 0 {
 		t.Errorf("the second time: %v, error %v, said %q", again, err, said)
+	}
+}
+
+// Where programs need libraries that came with them, each has a script that
+// names those, and behind the scripts the programs are found again.
+func TestScriptsOfPrograms(t *testing.T) {
+	in, dir := install(t)
+	const libs = "/opt/it's/lib"
+	scripts, err := postgres.Scripts(t.Context(), in, filepath.Join(dir, "cache"), libs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), filepath.Join(scripts, "postgres"), "--version").Output()
+	if err != nil || !strings.Contains(string(out), in.Version) {
+		t.Errorf("postgres --version says %q, error %v; want %s", out, err, in.Version)
+	}
+	if bin, got := postgres.LookBehind(scripts); scripts == in.Bin || bin != in.Bin || !strings.HasSuffix(got, libs) {
+		t.Errorf("behind %s stands %s with the libraries of %q", scripts, bin, got)
+	}
+	if bin, got := postgres.LookBehind(in.Bin); bin != in.Bin || got != "" {
+		t.Errorf("behind the programs themselves stands %s with the libraries of %q", bin, got)
 	}
 }
 

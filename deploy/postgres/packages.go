@@ -18,11 +18,6 @@ import (
 //	packages/debian-12-amd64-postgresql-15/usr/lib/postgresql/15/bin/postgres
 //	packages/debian-12-amd64-postgresql-15/usr/lib/x86_64-linux-gnu/libpq.so.5   and what else the machine lacks
 func (f *finder) packages(ctx context.Context) (*Install, error) {
-	for _, program := range []string{"apt-get", "apt-cache", "dpkg-deb", "dpkg-query"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return nil, fmt.Errorf("this is neither Debian nor Ubuntu (no %s)", program)
-		}
-	}
 	parent := filepath.Join(f.cache, "packages")
 	prefix := distribution() + "-" + runtime.GOARCH + "-"
 	trees := func() []string { return matches(parent, prefix+"postgresql-*") }
@@ -30,6 +25,11 @@ func (f *finder) packages(ctx context.Context) (*Install, error) {
 	// be read, and not locked, serves.
 	if in := f.kept(ctx, trees()); in != nil {
 		return in, nil
+	}
+	for _, program := range []string{"apt-get", "apt-cache", "dpkg-deb", "dpkg-query"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return nil, fmt.Errorf("this is neither Debian nor Ubuntu (no %s)", program)
+		}
 	}
 	release, err := lock(ctx, parent, "packages", func() { f.progress("waiting for another process that fetches PostgreSQL") })
 	if err != nil {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,12 +13,16 @@ import (
 // Programs returns a folder whose initdb, postgres and so on anybody can run
 // who knows nothing of this package, as with the folder on the PATH. It is Bin
 // unless those need libraries that came with them; then it is a folder in the
-// cache with a script for each.
+// cache with a script for each, by which [Find] finds what is behind them.
 func (i *Install) Programs(ctx context.Context) (string, error) {
 	if i.libs == "" {
 		return i.Bin, nil
 	}
-	sum := sha256.Sum256([]byte(i.Bin + "\n" + i.libs))
+	told, err := json.Marshal(behind{i.Bin, i.libs})
+	if err != nil {
+		return "", fmt.Errorf("postgres: %w", err)
+	}
+	sum := sha256.Sum256(told)
 	parent := filepath.Join(i.cache, "programs")
 	name := fmt.Sprintf("%d-%x", i.Major, sum[:8])
 	dir := filepath.Join(parent, name)
@@ -43,12 +48,32 @@ func (i *Install) Programs(ctx context.Context) (string, error) {
 				return err
 			}
 		}
-		return nil
+		return os.WriteFile(filepath.Join(temp, behindFile), told, 0o644)
 	})
 	if err != nil {
 		return "", fmt.Errorf("postgres: scripts for the programs: %w", err)
 	}
 	return dir, nil
+}
+
+// behind is what stands behind a folder of scripts.
+type behind struct {
+	Bin  string `json:"bin"`
+	Libs string `json:"libs"`
+}
+
+// behindFile is where a folder of scripts says so.
+const behindFile = "behind.json"
+
+// lookBehind returns the folder of the programs themselves, and the search path
+// for their libraries, if bin is a folder of scripts; else bin.
+func lookBehind(bin string) behind {
+	var b behind
+	text, err := os.ReadFile(filepath.Join(bin, behindFile))
+	if err != nil || json.Unmarshal(text, &b) != nil || b.Bin == "" {
+		return behind{Bin: bin}
+	}
+	return b
 }
 
 // quoted writes a word as the shell reads it.

@@ -26,8 +26,9 @@ var homes = []string{
 func (f *finder) system(ctx context.Context) (*Install, error) {
 	var wrong []error
 	for _, bin := range candidates(ctx) {
-		in, err := f.try(ctx, bin, "")
-		if err != nil && f.account.drop {
+		b := lookBehind(bin)
+		in, err := f.try(ctx, b.Bin, b.Libs)
+		if err != nil && f.account.drop && b.Libs == "" {
 			in, err = f.copied(ctx, bin, err)
 		}
 		if err == nil {
