@@ -52,10 +52,10 @@ func TestASurgeComesBesideTheCustomers(t *testing.T) {
 		if with {
 			surge(t, g, loadgen.Surge{Name: "x/1", Seed: 9, Factor: 3, Kind: loadgen.Mixed})
 		}
-		time.Sleep(5 * time.Second)
+		time.Sleep(3 * time.Second)
 		g.Ebb("x/1")
 		d, was := g.Surged("x/1")
-		if was != with || d.On || with && (d.For != 5*time.Second || math.Abs(d.Asked-400) > 1e-6 || d.Answered != d.Sent || d.Beside == 0) {
+		if was != with || d.On || with && (d.For != 3*time.Second || math.Abs(d.Asked-240) > 1e-6 || d.Answered != d.Sent || d.Beside == 0) {
 			t.Errorf("%+v, %t", d, was)
 		}
 		rows := drained(t, g, l, 2*time.Second)
@@ -73,9 +73,9 @@ func TestASurgeComesBesideTheCustomers(t *testing.T) {
 	if live.Due != len(beside) {
 		t.Errorf("%d requests are counted live, customers had %d", live.Due, len(beside))
 	}
-	// Twice the customers' rate for five seconds, within four deviations.
-	if n := journeys(surging); math.Abs(float64(n)-400) > 80 {
-		t.Errorf("%d journeys came beside, want about 400", n)
+	// Twice the customers' rate for three seconds, within four deviations.
+	if n := journeys(surging); math.Abs(float64(n)-240) > 62 {
+		t.Errorf("%d journeys came beside, want about 240", n)
 	}
 	mark := loadgen.Mark("x/1")
 	keys, traces := map[string]bool{}, map[[16]byte]bool{}
@@ -93,7 +93,7 @@ func TestASurgeComesBesideTheCustomers(t *testing.T) {
 		keys[r.Key] = true
 	}
 	for _, r := range surging {
-		if r.Due < 2*time.Second || r.Step == 0 && r.Due > 7*time.Second || r.Journey < 1<<32 || r.Outcome != loadgen.OK {
+		if r.Due < 2*time.Second || r.Step == 0 && r.Due > 5*time.Second || r.Journey < 1<<32 || r.Outcome != loadgen.OK {
 			t.Fatalf("%+v", r)
 		}
 	}
@@ -131,7 +131,7 @@ func TestTheKindsOfSurges(t *testing.T) {
 				}
 				g, l := start(t, s, loadgen.Config{Seed: 1, Rate: 10})
 				surge(t, g, loadgen.Surge{Name: "x", Seed: 2, Rate: 40, Kind: kind, Gateways: []string{"gateway-2"}})
-				time.Sleep(5 * time.Second)
+				time.Sleep(2 * time.Second)
 				g.StopArrivals()
 				_, others := split(drained(t, g, l, 0), "x")
 				var got []string
