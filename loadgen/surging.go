@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -72,7 +73,7 @@ func (g *Generator) Surge(s Surge) error {
 // numbers is where a surge's journeys begin to count: above those of customers,
 // apart from most other surges', and within what JSON takes for a number.
 func numbers(mark [8]byte) uint64 {
-	return (1 + (uint64(mark[0])<<8|uint64(mark[1]))%(1<<16)) << 32
+	return (1 + uint64(binary.BigEndian.Uint16(mark[:]))) << 32
 }
 
 // gateways are those of some names; all if none are given.
