@@ -70,7 +70,11 @@ func FaultsPage() ([]byte, error) {
 	}
 	by := map[string][]FaultKind{}
 	for _, f := range Faults() {
-		by[f.On] = append(by[f.On], f)
+		on := f.On
+		if f.Load { // it comes to instances, and harms none by itself
+			on = "load"
+		}
+		by[on] = append(by[on], f)
 	}
 	told := map[string]any{"others": map[string][]FaultKind{}}
 	for on, faults := range by {

@@ -52,6 +52,7 @@ func TestEnginesOfFaults(t *testing.T) {
 		{"exhaust_connections", "attached", true},
 		{"lock_table", "attached", false}, // its services' passwords are their own
 		{"lock_table", "docker", true},
+		{"surge", "attached", true}, // whoever has customers can have more
 	} {
 		if can := slices.Contains(engines[c.fault], c.engine); can != c.can {
 			t.Errorf("%s on %s: %t", c.fault, c.engine, can)

@@ -129,6 +129,9 @@ func (out *MonkeyOutcome) measure(rec *chaos.Record) {
 	next := 0 // window that may not be over; both are in order of time
 	for i := range rec.Requests {
 		q := &rec.Requests[i]
+		if q.Surge != "" {
+			continue
+		}
 		due := rec.Header.Start.Add(q.Due)
 		for next < len(on) && !due.Before(on[next].to) {
 			next++

@@ -121,6 +121,9 @@ func (r *monkeyRun) loose(ctx context.Context, s *session, journal *runner.Journ
 			return err
 		}
 	}
+	if r.customers {
+		s.crowd()
+	}
 	if r.deeds, err = r.deeds.able(s.system); err != nil {
 		return errors.Join(err, journal.Write(chaos.Entry{Kind: chaos.Unsupported, Detail: err.Error()}))
 	}

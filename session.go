@@ -210,8 +210,23 @@ func (s *session) load(ctx context.Context, o Options, start time.Time, r loadge
 	// The collector, not the session's field: requests that are still under way
 	// when the session is closed end later, and theirs are not kept.
 	c := s.collector
-	return loadgen.Start(ctx, loadgen.Config{Run: s.run, Seed: o.Seed, Rate: o.Rate, Arrivals: o.Arrivals, Gateways: gateways,
+	g, err := loadgen.Start(ctx, loadgen.Config{Run: s.run, Seed: o.Seed, Rate: o.Rate, Arrivals: o.Arrivals, Gateways: gateways,
 		Start: start, Recorder: r, Span: func(span collector.Span) { c.Add(span) }})
+	if err != nil {
+		return nil, err
+	}
+	s.crowd().load = g
+	return g, nil
+}
+
+// crowd makes the system one with customers, who may be still to come.
+func (s *session) crowd() *crowded {
+	c, ok := s.system.(*crowded)
+	if !ok {
+		c = &crowded{System: s.system}
+		s.system = c
+	}
+	return c
 }
 
 // close takes everything down; it may be called on a session half open, and

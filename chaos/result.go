@@ -123,13 +123,14 @@ type AuditLine struct {
 	Text       string  `json:"text,omitempty"`
 }
 
-// Load says what the generator did.
+// Load says what the customers did.
 type Load struct {
 	Rate     float64        `json:"rate"` // journeys a second asked for
 	Journeys int            `json:"journeys"`
 	Requests int            `json:"requests"`
-	Achieved float64        `json:"achieved"` // sent over due
-	LagP99   float64        `json:"lag_p99"`  // seconds between due and sent
+	Surges   int            `json:"surges,omitempty"` // requests besides, of surges; in no other figure
+	Achieved float64        `json:"achieved"`         // sent over due
+	LagP99   float64        `json:"lag_p99"`          // seconds between due and sent
 	Outcomes map[string]int `json:"outcomes"`
 }
 

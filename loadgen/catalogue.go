@@ -17,8 +17,15 @@ const page = 100
 // mostProducts bounds a catalogue, should a shop never come to its end.
 const mostProducts = 100_000
 
+// listed is a product as a list shows it.
+type listed struct {
+	product
+	Scarce bool `json:"scarce"`
+}
+
 // catalogue reads the SKUs of all products, in their own order: that is the
-// shop's order of popularity, and does not change with the shop's mood.
+// shop's order of popularity, and does not change with the shop's mood. It also
+// notes the most popular product of those that are scarce.
 func (g *Generator) catalogue(ctx context.Context) ([]string, error) {
 	var skus []string
 	var a http1.Answer
@@ -28,21 +35,24 @@ func (g *Generator) catalogue(ctx context.Context) ([]string, error) {
 		}
 		request := fmt.Appendf(nil, "GET /api/products?offset=%d&limit=%d HTTP/1.1\r\nHost: %s\r\nUser-Agent: bedlam-loadgen\r\nAccept: application/json\r\n\r\n",
 			len(skus), page, host)
-		if err := g.client.Do(time.Now().Add(g.timeout), 0, request, &a); err != nil {
-			return nil, fmt.Errorf("read the catalogue from %s: %w", g.client.Peer(a.Peer).Instance, err)
+		if err := g.customers.client.Do(time.Now().Add(g.config.Timeout), 0, request, &a); err != nil {
+			return nil, fmt.Errorf("read the catalogue from %s: %w", g.customers.client.Peer(a.Peer).Instance, err)
 		}
 		var list struct {
-			Products []product `json:"products"`
-			Total    int       `json:"total"`
+			Products []listed `json:"products"`
+			Total    int      `json:"total"`
 		}
 		if a.Status != 200 {
-			return nil, fmt.Errorf("read the catalogue from %s: status %d", g.client.Peer(a.Peer).Instance, a.Status)
+			return nil, fmt.Errorf("read the catalogue from %s: status %d", g.customers.client.Peer(a.Peer).Instance, a.Status)
 		}
 		if err := json.Unmarshal(a.Body, &list); err != nil {
 			return nil, fmt.Errorf("read the catalogue: %w", err)
 		}
 		for _, p := range list.Products {
 			skus = append(skus, p.SKU)
+			if p.Scarce && (g.scarce == "" || p.SKU < g.scarce) {
+				g.scarce = p.SKU
+			}
 		}
 		switch {
 		case len(skus) > mostProducts:

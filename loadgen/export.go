@@ -39,6 +39,7 @@ type requestJSON struct {
 	State   string        `json:"state,omitempty"`
 	Total   int64         `json:"total,omitempty"` // cents
 	Bytes   int64         `json:"bytes,omitempty"`
+	Surge   string        `json:"surge,omitempty"`
 }
 
 // Export writes a history as lines of JSON: the header, then each request in
@@ -88,6 +89,6 @@ func asJSON(q Request) requestJSON {
 		Journey: q.Journey, Step: q.Step, Class: q.Class, Due: q.Due, Sent: q.Sent, Done: q.Done,
 		Outcome: q.Outcome.String(), Status: q.Status, Reason: q.Reason, Gateway: q.Gateway,
 		Trace: hex.EncodeToString(q.TraceID[:]), Key: q.Key, Cart: q.Cart, SKU: q.SKU, Qty: q.Qty,
-		Order: q.Order, State: q.State, Total: q.Total, Bytes: q.Bytes,
+		Order: q.Order, State: q.State, Total: q.Total, Bytes: q.Bytes, Surge: q.Surge,
 	}
 }

@@ -50,32 +50,26 @@ type Config struct {
 
 // A Generator makes load until it is told to stop.
 type Generator struct {
-	run      string
-	seed     uint64
-	runSeed  uint64
-	rate     float64
-	timeout  time.Duration
-	zero     time.Time // the time that is 0
-	peers    int
-	client   *http1.Client
-	plan     *Planner
-	arrivals Arrivals
-	recorder Recorder
-	span     func(collector.Span)
+	config    Config // with its defaults
+	runSeed   uint64
+	zero      time.Time // the time that is 0
+	plan      *Planner
+	scarce    string // the product that a flash sale is of
+	customers *crowd
 
-	board   *board
-	slots   chan struct{}
-	arrived atomic.Uint64
-	under   atomic.Int64
-	next    atomic.Int64 // when the next journey is due, -1 if there is none
+	board *board
+	under atomic.Int64 // journeys, of surges too
 
 	quit     <-chan struct{} // the context of Start is done: no further request
 	stop     chan struct{}   // no journey that is due after stopAt
 	stopAt   atomic.Int64
 	stopOnce sync.Once
-	paced    chan struct{} // closed when the last journey has begun
 	journeys sync.WaitGroup
 	idle     sync.Pool // of *shopper
+
+	mu     sync.Mutex // of what follows; held while journeys are let begin, or not
+	surges map[string]*surge
+	closed bool // no further surge
 }
 
 // Start asks the shop for its catalogue, unless Config names the products, and
@@ -87,7 +81,7 @@ func Start(ctx context.Context, c Config) (*Generator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start load: %w", err)
 	}
-	go g.pace(max(0, g.now()))
+	go g.customers.pace(max(0, g.now()))
 	return g, nil
 }
 
@@ -115,28 +109,22 @@ func prepare(ctx context.Context, c Config) (*Generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	peers := make([]http1.Peer, len(c.Gateways))
-	for i, w := range c.Gateways {
+	for _, w := range c.Gateways {
 		if _, _, err := net.SplitHostPort(w.Address); err != nil {
 			return nil, fmt.Errorf("gateway %s: %w", w.Instance, err)
 		}
-		peers[i] = http1.Peer{Instance: w.Instance, Address: w.Address}
 	}
 	h := fnv.New64a()
 	h.Write([]byte(c.Run))
-	g := &Generator{
-		run: c.Run, seed: c.Seed, runSeed: h.Sum64(), rate: c.Rate, timeout: c.Timeout,
-		peers: len(peers), client: http1.New(peers, http1.Options{Dial: c.Dial}),
-		arrivals: arrivals, recorder: c.Recorder, span: c.Span,
-		board: newBoard(), slots: make(chan struct{}, c.InFlight),
-		quit: ctx.Done(), stop: make(chan struct{}), paced: make(chan struct{}),
-	}
-	g.next.Store(-1)
-	g.idle.New = func() any { return &shopper{g: g} }
+	g := &Generator{config: c, runSeed: h.Sum64(), board: newBoard(),
+		quit: ctx.Done(), stop: make(chan struct{}), surges: map[string]*surge{}}
+	g.idle.New = func() any { return &shopper{} }
+	g.customers = g.crowd(c.Gateways)
+	g.customers.begins, g.customers.seed, g.customers.arrivals = c.Run+"-", c.Seed, arrivals
 	skus := c.Products
 	if len(skus) == 0 {
 		if skus, err = g.catalogue(ctx); err != nil {
-			g.client.Close()
+			g.customers.client.Close()
 			return nil, err
 		}
 	}
@@ -148,6 +136,10 @@ func prepare(ctx context.Context, c Config) (*Generator, error) {
 	if g.plan, err = NewPlanner(c.Seed, skus); err != nil {
 		return nil, err
 	}
+	if g.scarce == "" {
+		g.scarce = skus[0]
+	}
+	g.customers.script = g.plan.Script
 	// A Start that has been stored has lost its monotonic clock; the time of
 	// this process has one, and a step of the wall clock must not show.
 	now := time.Now()
@@ -158,80 +150,35 @@ func prepare(ctx context.Context, c Config) (*Generator, error) {
 	return g, nil
 }
 
+// crowd returns one that asks some gateways and knows nothing else yet.
+func (g *Generator) crowd(gateways []Gateway) *crowd {
+	peers := make([]http1.Peer, len(gateways))
+	for i, w := range gateways {
+		peers[i] = http1.Peer{Instance: w.Instance, Address: w.Address}
+	}
+	c := &crowd{g: g, client: http1.New(peers, http1.Options{Dial: g.config.Dial}), peers: len(peers), timeout: g.config.Timeout,
+		slots: make(chan struct{}, g.config.InFlight), paced: make(chan struct{})}
+	c.next.Store(-1)
+	return c
+}
+
 // now is the time of the run.
 func (g *Generator) now() time.Duration { return time.Since(g.zero) }
 
-// pace lets each journey begin at its time, whatever became of those before.
-// All that are due at one wake-up begin at once, each with its own due time.
-func (g *Generator) pace(begin time.Duration) {
-	defer close(g.paced)
-	defer g.next.Store(-1)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	<-timer.C
-	for n := uint64(0); ; n++ {
-		due := begin + g.arrivals.Next()
-		g.next.Store(int64(due))
-		if d := due - g.now(); d > 0 {
-			timer.Reset(d)
-			select {
-			case <-timer.C:
-			case <-g.stop:
-			case <-g.quit:
-			}
-		}
-		select {
-		case <-g.quit:
-			return
-		case <-g.stop:
-			// What was due before the stop begins all the same: a generator that
-			// was late must not hide whom it has kept waiting.
-			if due > time.Duration(g.stopAt.Load()) {
-				return
-			}
-		default:
-		}
-		g.arrived.Add(1)
-		g.under.Add(1)
-		g.journeys.Add(1)
-		go func() {
-			s := g.idle.Get().(*shopper)
-			s.run(n, due)
-			g.idle.Put(s)
-			g.under.Add(-1)
-			g.journeys.Done()
-		}()
-	}
-}
-
-// slot waits for the right to have one more request without an answer. It
-// reports false if there is none before a customer would have given up.
-func (g *Generator) slot(due time.Duration) bool {
-	select {
-	case g.slots <- struct{}{}:
-		return true
-	default:
-	}
-	timer := time.NewTimer(due + g.timeout - g.now())
-	defer timer.Stop()
-	select {
-	case g.slots <- struct{}{}:
-		return true
-	case <-timer.C:
-		return false
-	}
-}
-
-func (g *Generator) free() { <-g.slots }
-
-// StopArrivals lets no journey begin that is not due yet; when it returns, no
-// further one will. Those under way go on.
+// StopArrivals lets no journey begin that is not due yet, of customers or of a
+// surge; when it returns, no further one will. Those under way go on.
 func (g *Generator) StopArrivals() {
 	g.stopOnce.Do(func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.closed = true
 		g.stopAt.Store(int64(g.now()))
 		close(g.stop)
 	})
-	<-g.paced
+	<-g.customers.paced
+	for _, s := range g.surges { // no further one is begun
+		<-s.paced
+	}
 }
 
 // Drain stops the arrivals, waits until the last journey under way has ended
@@ -242,7 +189,10 @@ func (g *Generator) Drain(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		g.journeys.Wait()
-		g.client.Close()
+		g.customers.client.Close()
+		for _, s := range g.surges {
+			s.client.Close()
+		}
 		close(done)
 	}()
 	select {

@@ -25,7 +25,7 @@ import (
 //	          outcome  1 byte
 //	          status   varint
 //	          trace id 16 bytes
-//	          class, reason, gateway, key, cart, sku, order, state
+//	          class, reason, gateway, key, cart, sku, order, state, surge
 //	                   uvarint each: 0 is the empty text, n the n-th of the frame's texts
 //	          quantity, total, bytes varint
 //	end     = rows uvarint in the whole file, lost uvarint: rows that could not be written
@@ -34,7 +34,13 @@ import (
 // with a sound head reaches past the end) is told from one that was damaged.
 // A file is complete only with its end frame, and only if nothing was lost.
 // Rows stand in the order in which the requests were done.
-const Schema = "bedlam.history/1"
+//
+// bedlam.history/1, of earlier versions, is read too: its rows name no surge,
+// and there was none.
+const Schema = "bedlam.history/2"
+
+// schemaOne is the schema before there were surges.
+const schemaOne = "bedlam.history/1"
 
 const magic = "bedlam\x00\x01"
 
@@ -51,8 +57,9 @@ const (
 	// maxFrame bounds what a reader takes into memory for a frame; 4096 rows
 	// with the longest texts that occur are about 1.5 MiB.
 	maxFrame = 16 << 20
-	// minRow is the fewest bytes of a row: one for each of its 18 fields but
-	// the trace id, which has 16. A frame cannot claim more rows than fit.
+	// minRow is the fewest bytes of a row of the first schema: one for each of
+	// its 18 fields but the trace id, which has 16. A frame cannot claim more
+	// rows than fit.
 	minRow = 18 + 16
 )
 
@@ -114,7 +121,7 @@ func (t *texts) appendRequests(dst []byte, rows []Request, scratch []byte) (payl
 		b = append(b, byte(r.Outcome))
 		b = binary.AppendVarint(b, int64(r.Status))
 		b = append(b, r.TraceID[:]...)
-		for _, s := range [...]string{r.Class, r.Reason, r.Gateway, r.Key, r.Cart, r.SKU, r.Order, r.State} {
+		for _, s := range [...]string{r.Class, r.Reason, r.Gateway, r.Key, r.Cart, r.SKU, r.Order, r.State, r.Surge} {
 			b = binary.AppendUvarint(b, t.of(s))
 		}
 		b = binary.AppendVarint(b, int64(r.Qty))
@@ -177,8 +184,8 @@ func count(payload []byte) (uint64, bool) {
 }
 
 // decodeRequests appends the rows of a frame to dst; ok is false if the
-// payload is not one.
-func decodeRequests(dst []Request, payload []byte, list []string) (_ []Request, _ []string, ok bool) {
+// payload is not one. Rows of the first schema do not name surges.
+func decodeRequests(dst []Request, payload []byte, list []string, surges bool) (_ []Request, _ []string, ok bool) {
 	n, ok := count(payload)
 	if !ok {
 		return dst, list, false
@@ -231,6 +238,9 @@ func decodeRequests(dst []Request, payload []byte, list []string) (_ []Request, 
 		copy(r.TraceID[:], c.take(16))
 		r.Class, r.Reason, r.Gateway, r.Key = text(), text(), text(), text()
 		r.Cart, r.SKU, r.Order, r.State = text(), text(), text(), text()
+		if surges {
+			r.Surge = text()
+		}
 		r.Qty = int(c.varint())
 		r.Total = c.varint()
 		r.Bytes = c.varint()

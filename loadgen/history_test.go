@@ -35,6 +35,9 @@ func sample(n int) loadgen.Request {
 	if n%10 == 9 {
 		r.Class, r.Key, r.Cart, r.Qty = loadgen.ClassCartAdd, "k-r-1-"+itoa(n), "c-r-1-"+itoa(n), 1
 	}
+	if n%7 == 3 {
+		r.Surge = "x/1"
+	}
 	return r
 }
 
@@ -106,7 +109,7 @@ func TestHistoryHoldsAnyRequest(t *testing.T) {
 				Outcome: loadgen.Outcome(rapid.Uint8Range(0, 3).Draw(t, "outcome")), Status: rapid.Int().Draw(t, "status"),
 				Reason: text.Draw(t, "reason"), Gateway: text.Draw(t, "gateway"), Key: text.Draw(t, "key"), Cart: text.Draw(t, "cart"),
 				SKU: text.Draw(t, "sku"), Qty: rapid.Int().Draw(t, "qty"), Order: text.Draw(t, "order"), State: text.Draw(t, "state"),
-				Total: rapid.Int64().Draw(t, "total"), Bytes: rapid.Int64().Draw(t, "bytes"),
+				Total: rapid.Int64().Draw(t, "total"), Bytes: rapid.Int64().Draw(t, "bytes"), Surge: text.Draw(t, "surge"),
 			}
 			copy(r.TraceID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "trace"))
 			return r
@@ -222,6 +225,24 @@ func frames(t *testing.T, path string, n, k int) []byte {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// A history of an earlier version is read as it was: nobody surged then.
+func TestHistoryOfTheFirstSchema(t *testing.T) {
+	h, got, torn, err := loadgen.Read("testdata/history-1")
+	if err != nil || torn != "" {
+		t.Fatalf("torn %q, err %v", torn, err)
+	}
+	want := header()
+	want.Schema = "bedlam.history/1"
+	if d := cmp.Diff(want, h); d != "" {
+		t.Error(d)
+	}
+	r := sample(9)
+	r.Outcome, r.Reason, r.Order, r.State, r.Total = loadgen.Unknown, "timeout", "o-1", "PENDING", 500
+	if d := cmp.Diff([]loadgen.Request{sample(0), r}, got); d != "" {
+		t.Error(d)
+	}
 }
 
 func TestHistoryOfAnotherSchema(t *testing.T) {

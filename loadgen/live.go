@@ -2,7 +2,8 @@ package loadgen
 
 import "time"
 
-// Live is how the load fares at one moment. Requests are counted in the second
+// Live is how the load fares at one moment. Requests are those of customers,
+// not of surges (see [Generator.Surged]). They are counted in the second
 // in which they were due, answered or not, so that a second in which the shop
 // stalls shows as soon as its requests are too late to be good.
 type Live struct {
@@ -10,8 +11,8 @@ type Live struct {
 	Seconds []Second      // the last 30 whole ones and the present one, oldest first; fewer at the beginning
 	Total   Counts        // since the beginning
 	Rate    float64       // journeys a second, as asked
-	// Arrived is how many journeys have begun; Journeys how many of them are
-	// under way; Outstanding how many requests have no answer.
+	// Arrived is how many journeys have begun; Journeys how many are under way,
+	// those of surges among them; Outstanding how many requests have no answer.
 	Arrived     int
 	Journeys    int
 	Outstanding int
@@ -35,14 +36,14 @@ func (l Live) Last(d time.Duration) Counts {
 // Live returns how the load fares now. It may be called at any time, a few
 // times a second.
 func (g *Generator) Live() Live {
-	l := Live{At: g.now(), Rate: g.rate, Arrived: int(g.arrived.Load()), Journeys: int(g.under.Load())}
+	l := Live{At: g.now(), Rate: g.config.Rate, Arrived: int(g.customers.arrived.Load()), Journeys: int(g.under.Load())}
 	l.Seconds, l.Total, l.Outstanding = g.board.look(l.At)
 	for _, s := range l.Seconds {
 		if s.From+time.Second > l.At-3*time.Second {
 			l.Lag = max(l.Lag, s.Lag)
 		}
 	}
-	if next := time.Duration(g.next.Load()); next >= 0 {
+	if next := time.Duration(g.customers.next.Load()); next >= 0 {
 		l.Lag = max(l.Lag, l.At-next)
 	}
 	return l

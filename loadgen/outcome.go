@@ -12,6 +12,9 @@ import (
 // untrue is the reason of an answer that came but cannot be so.
 const untrue = "untrue"
 
+// hungUp is the reason of a request that its customer did not wait for.
+const hungUp = "hung_up"
+
 // fail fills in the outcome of a request without an answer. What was not sent
 // had no effect, and a read has none that could be unknown; a write that was
 // sent may or may not have happened.

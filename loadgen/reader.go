@@ -73,8 +73,8 @@ func (r *Reader) begin() error {
 	if kind != frameHeader || json.Unmarshal(payload, &h) != nil {
 		return fmt.Errorf("%w: the first frame is no header", ErrDamaged)
 	}
-	if h.Schema != Schema {
-		return fmt.Errorf("%w %q, this version reads %s", ErrSchema, h.Schema, Schema)
+	if h.Schema != Schema && h.Schema != schemaOne {
+		return fmt.Errorf("%w %q, this version reads %s and %s", ErrSchema, h.Schema, Schema, schemaOne)
 	}
 	r.header = Header(h)
 	return nil
@@ -118,7 +118,7 @@ func (r *Reader) Next(dst []Request) ([]Request, error) {
 	case frameRequests:
 		n := len(dst)
 		var ok bool
-		if dst, r.list, ok = decodeRequests(dst, payload, r.list); !ok {
+		if dst, r.list, ok = decodeRequests(dst, payload, r.list, r.header.Schema != schemaOne); !ok {
 			return dst[:n], bad("its rows cannot be decoded")
 		}
 		r.rows += uint64(len(dst) - n)

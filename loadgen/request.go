@@ -10,7 +10,8 @@
 // To make load, [Start] a [Generator]; [Generator.Live] says how it fares now,
 // [Generator.Drain] ends it. To keep a record of it, [Create] a [Writer] and
 // give it as the Recorder; [Read] gives the record back, [Open] does so frame
-// by frame, [Export] as JSON. To find how much a shop holds, [Saturate] it. To
+// by frame, [Export] as JSON. To let more come than usual, or others than
+// customers, begin a [Surge]. To find how much a shop holds, [Saturate] it. To
 // see what a seed means without a shop, ask [NewArrivals] and [NewPlanner].
 //
 // Latency counts from Due, so whoever was kept waiting counts as waiting,
@@ -55,15 +56,18 @@ const (
 	ClassCartRead = "cart-read"
 	ClassCheckout = "checkout"
 	ClassOrder    = "order"
+	// ClassPoison is what no customer asks for, see [Poison]: it has no limit of
+	// latency, and a refusal is a good answer to it.
+	ClassPoison = "poison"
 )
 
-// Classes are all of them, in the order of a journey.
+// Classes are those of customers, in the order of a journey.
 var Classes = []string{ClassHome, ClassProduct, ClassCartAdd, ClassCartRead, ClassCheckout, ClassOrder}
 
 // A Request is the record of one request. Times count from the history's
 // start, see [Header].
 type Request struct {
-	Journey uint64        // from 0, in order of arrival
+	Journey uint64        // from 0, in order of arrival; those of a surge have numbers of their own, from 2^32
 	Step    int           // from 0
 	Class   string        // one of the Class constants
 	Due     time.Duration // when it should have been sent
@@ -82,6 +86,7 @@ type Request struct {
 	State   string // the order's state as the answer said it
 	Total   int64  // cents
 	Bytes   int64  // of the answer's body
+	Surge   string // whose request it is: the name of a [Surge], "" of a customer
 }
 
 // Latency is the customer's wait: from the time at which the request was due.
@@ -95,7 +100,7 @@ func (r Request) Good() bool { return r.Outcome == OK || r.Outcome == Degraded }
 
 // A Header begins a history.
 type Header struct {
-	Schema string    // bedlam.history/1
+	Schema string    // bedlam.history/2
 	Run    string    // namespaces carts and idempotency keys
 	Start  time.Time // what the times of requests and events count from
 	Seed   uint64

@@ -24,9 +24,14 @@ type Step struct {
 	SKU   string
 	Qty   int
 	Card  string
+	// Patience is how long the customer waits for the answer before hanging
+	// up; 0: for as long as customers do.
+	Patience time.Duration
 	// At is when the step is planned, counted from the journey's arrival: the
 	// sum of the customer's pauses so far.
 	At time.Duration
+
+	act *action // nil: its class's
 }
 
 // A kind is one sort of customer. Its file adds it with register.
@@ -73,17 +78,22 @@ func NewPlanner(seed uint64, skus []string) (*Planner, error) {
 
 // Script writes the script of one journey into s, whose memory it reuses.
 func (p *Planner) Script(journey uint64, s *Script) {
-	a, b := stream(p.seed, "journey", journey)
-	d := draft{Rand: rand.New(rand.NewPCG(a, b)), p: p, s: s}
-	s.Journey, s.Steps = journey, s.Steps[:0]
+	d := p.draft(journey, s)
 	n := d.IntN(100)
 	for _, k := range kinds {
 		if n -= k.share; n < 0 {
 			s.Kind = k.name
-			k.write(&d)
+			k.write(d)
 			return
 		}
 	}
+}
+
+// draft begins the script of one journey.
+func (p *Planner) draft(journey uint64, s *Script) *draft {
+	a, b := stream(p.seed, "journey", journey)
+	s.Journey, s.Steps = journey, s.Steps[:0]
+	return &draft{Rand: rand.New(rand.NewPCG(a, b)), p: p, s: s}
 }
 
 // A draft is a script that is being written, with the journey's own chance.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 // replaced to make it lie, refuse or stall.
 type shop struct {
 	products int
+	scarce   []int
 	// before, if set, may answer a request itself; it reports whether it did.
 	before func(w http.ResponseWriter, r *http.Request) bool
 	// state is what a checkout answers, PAID unless set; final is what a
@@ -53,7 +55,7 @@ func price(sku string) int64 {
 
 func (s *shop) product(i int) map[string]any {
 	sku := fmt.Sprintf("P%05d", i)
-	return map[string]any{"sku": sku, "name": sku, "price": price(sku), "currency": "EUR"}
+	return map[string]any{"sku": sku, "name": sku, "price": price(sku), "currency": "EUR", "scarce": slices.Contains(s.scarce, i)}
 }
 
 func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -12,7 +12,8 @@ import (
 // A shopper is one customer under way. Shoppers are used again, with their
 // memory, so that a journey costs little garbage.
 type shopper struct {
-	g        *Generator
+	c        *crowd
+	g        *Generator // the crowd's
 	script   Script
 	cart     string
 	customer string
@@ -29,11 +30,13 @@ type shopper struct {
 	flight flight
 }
 
-// run makes one journey whose first request was due at arrived.
-func (s *shopper) run(journey uint64, arrived time.Duration) {
-	s.g.plan.Script(journey, &s.script)
-	s.ids.Seed(stream(s.g.seed^s.g.runSeed, "trace", journey))
-	name := s.g.run + "-" + strconv.FormatUint(journey, 10)
+// run makes the n-th journey of a crowd, whose first request was due at arrived.
+func (s *shopper) run(c *crowd, n uint64, arrived time.Duration) {
+	s.c, s.g = c, c.g
+	c.script(n, &s.script)
+	s.script.Journey = c.first + n
+	s.ids.Seed(stream(c.seed^c.g.runSeed, "trace", n))
+	name := c.begins + strconv.FormatUint(n, 10)
 	s.cart, s.customer = "c-"+name, "u-"+name
 	s.added, s.order, s.step = s.added[:0], order{}, 0
 
@@ -80,12 +83,7 @@ func (s *shopper) follow(planned, answered time.Duration, st Step) {
 func (s *shopper) wait(until time.Duration) bool {
 	d := until - s.g.now()
 	if d <= 0 {
-		select {
-		case <-s.g.quit:
-			return false
-		default:
-			return true
-		}
+		return !s.c.over()
 	}
 	if s.timer == nil {
 		s.timer = time.NewTimer(d)
@@ -95,10 +93,11 @@ func (s *shopper) wait(until time.Duration) bool {
 	select {
 	case <-s.timer.C:
 		return true
+	case <-s.c.quit:
 	case <-s.g.quit:
-		s.timer.Stop()
-		return false
 	}
+	s.timer.Stop()
+	return false
 }
 
 // keyOf begins every idempotency key; the run's name follows.
@@ -110,7 +109,7 @@ func Keys(run string) string { return keyOf + run + "-" }
 // ask makes one request and records it.
 func (s *shopper) ask(due time.Duration, st Step) Request {
 	g := s.g
-	r := Request{Journey: s.script.Journey, Step: s.step, Class: st.Class, Due: due, SKU: st.SKU, Qty: st.Qty}
+	r := Request{Journey: s.script.Journey, Step: s.step, Class: st.Class, Due: due, SKU: st.SKU, Qty: st.Qty, Surge: s.c.surge}
 	s.step++
 	if st.Class == ClassCartAdd || st.Class == ClassCartRead || st.Class == ClassCheckout {
 		r.Cart = s.cart
@@ -118,21 +117,29 @@ func (s *shopper) ask(due time.Duration, st Step) Request {
 	if st.Class == ClassOrder {
 		r.Order = s.order.Order
 	}
-	if writes(st.Class) {
+	if writes(st.Class) || st.act != nil && st.act.body != nil {
 		r.Key = keyOf + s.cart[2:] + "-" + strconv.Itoa(r.Step)
 	}
 	binary.BigEndian.PutUint64(r.TraceID[:], s.ids.Uint64())
+	if s.c.mark != nil {
+		copy(r.TraceID[:], s.c.mark[:])
+	}
 	binary.BigEndian.PutUint64(r.TraceID[8:], s.ids.Uint64()|1) // W3C forbids an id of zeros
 	binary.BigEndian.PutUint64(s.span[:], s.ids.Uint64()|1)
 
-	g.board.open(&s.flight, due, Limit(st.Class))
+	if s.c.surge == "" {
+		g.board.open(&s.flight, due, Limit(st.Class))
+	}
 	s.send(st, &r)
 	r.Done = g.now()
-	g.board.done(&s.flight, &r)
-	if g.recorder != nil {
-		g.recorder.Record(r)
+	if s.c.surge == "" {
+		g.board.done(&s.flight, &r)
 	}
-	if g.span != nil {
+	s.c.count(&r)
+	if g.config.Recorder != nil {
+		g.config.Recorder.Record(r)
+	}
+	if g.config.Span != nil {
 		s.trace(&r)
 	}
 	return r
@@ -141,23 +148,32 @@ func (s *shopper) ask(due time.Duration, st Step) Request {
 // send asks the shop and makes out what the answer means.
 func (s *shopper) send(st Step, r *Request) {
 	g := s.g
-	act := actions[st.Class]
+	act := st.act
+	if act == nil {
+		act = actions[st.Class]
+	}
 	s.write(act, st, r)
-	if !g.slot(r.Due) {
+	if !s.c.slot(r.Due) {
 		r.Sent = g.now()
 		r.Outcome, r.Reason = Failed, "no_slot"
 		return
 	}
-	defer g.free()
+	defer s.c.free()
 	now := time.Now()
 	r.Sent = now.Sub(g.zero)
 	// The gateways take turns by journey and step, not by who asks first, so
 	// that it does not depend on other customers who asks whom.
-	first := int((r.Journey + uint64(r.Step)) % uint64(g.peers))
-	err := g.client.Do(now.Add(g.timeout), first, s.out, &s.answer)
-	r.Gateway = g.client.Peer(s.answer.Peer).Instance
+	first := int((r.Journey + uint64(r.Step)) % uint64(s.c.peers))
+	patience := s.c.timeout
+	if st.Patience > 0 {
+		patience = min(patience, st.Patience)
+	}
+	err := s.c.client.Do(now.Add(patience), first, s.out, &s.answer)
+	r.Gateway = s.c.client.Peer(s.answer.Peer).Instance
 	if err != nil {
-		r.fail(err)
+		if r.fail(err); r.Reason == "timeout" && st.Patience > 0 {
+			r.Reason = hungUp
+		}
 		return
 	}
 	r.classify(&s.answer)
@@ -168,5 +184,6 @@ func (s *shopper) send(st Step, r *Request) {
 		r.deny() // the shop itself gave us that order
 	default:
 		doubt(st, r)
+		r.heal()
 	}
 }

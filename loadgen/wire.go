@@ -26,6 +26,7 @@ func (s *shopper) write(act *action, st Step, r *Request) {
 	b = append(b, '-')
 	b = hex.AppendEncode(b, s.span[:])
 	b = append(b, "-01\r\n"...)
+	b = append(b, s.c.headers...)
 	if r.Key != "" {
 		b = append(append(append(b, "Idempotency-Key: "...), r.Key...), "\r\n"...)
 	}
@@ -59,23 +60,29 @@ func (s *shopper) trace(r *Request) {
 	if r.Outcome == Degraded {
 		top.Attrs = map[string]string{"degraded": r.Reason}
 	}
+	if r.Surge != "" {
+		if top.Attrs == nil {
+			top.Attrs = map[string]string{}
+		}
+		top.Attrs["surge"] = r.Surge
+	}
 	misses := s.answer.Misses
 	if r.Reason == "no_slot" {
 		misses, top.Attempt = nil, 0 // nobody was asked, the answer is an old one
-	} else if r.Status == 0 && len(misses) == s.g.peers {
+	} else if r.Status == 0 && len(misses) == s.c.peers {
 		top.Attempt = len(misses)
 	}
-	s.g.span(top)
+	s.g.config.Span(top)
 	for i, m := range misses {
 		miss := collector.Span{
 			Trace: r.TraceID, Parent: top.ID, Kind: collector.Client,
 			Service: top.Service, Instance: top.Instance, Name: "dial",
 			Start: m.From, End: m.To, Error: true, Message: m.Reason,
-			Peer: top.Peer, PeerInstance: s.g.client.Peer(m.Peer).Instance, Attempt: i + 1,
+			Peer: top.Peer, PeerInstance: s.c.client.Peer(m.Peer).Instance, Attempt: i + 1,
 		}
 		// Derived from the parent's, so that a run's ids repeat with its seed.
 		miss.ID = s.span
 		miss.ID[0] ^= byte(i + 1)
-		s.g.span(miss)
+		s.g.config.Span(miss)
 	}
 }

@@ -36,7 +36,7 @@ type asked struct {
 	checkouts map[string]*loadgen.Request // by key
 	orders    map[string]*loadgen.Request // checkouts that were answered, by order
 	adds      map[string]*loadgen.Request // to carts, by key
-	requests  []loadgen.Request           // all of them
+	requests  []loadgen.Request           // all of them, those of surges too
 	spans     func() *asks                // that tell of orders and keys
 	whole     bool                        // nothing of the history is missing
 }
@@ -46,16 +46,16 @@ func nobody() *asked { return &asked{whole: true, spans: func() *asks { return &
 
 func newAsked(m *meter) *asked {
 	a := &asked{checkouts: map[string]*loadgen.Request{}, orders: map[string]*loadgen.Request{}, adds: map[string]*loadgen.Request{},
-		requests: m.requests, spans: sync.OnceValue(m.asks),
-		whole: len(m.rec.Torn) == 0 && len(m.requests) > 0}
+		requests: m.all, spans: sync.OnceValue(m.asks),
+		whole: len(m.rec.Torn) == 0 && len(m.all) > 0}
 	stopped := false
 	for _, e := range m.rec.Journal {
 		stopped = stopped || e.Kind == chaos.LoadStopped
 		a.whole = a.whole && e.Kind != chaos.Interrupted
 	}
 	a.whole = a.whole && stopped
-	for i := range m.requests {
-		r := &m.requests[i]
+	for i := range m.all {
+		r := &m.all[i]
 		switch r.Class {
 		case loadgen.ClassCheckout:
 			a.checkouts[r.Key] = r

@@ -36,7 +36,7 @@ func complete(m *meter) chaos.Gate {
 	if !kinds[chaos.RunEnded] {
 		torn = append(torn, "the journal has no end: the run was cut short")
 	}
-	if len(m.rec.Requests) == 0 {
+	if len(m.requests) == 0 {
 		torn = append(torn, "there are no requests")
 	}
 	if len(torn) > 0 {
@@ -59,13 +59,13 @@ func healthyBaseline(m *meter) chaos.Gate {
 	return g
 }
 
-// load says what the generator did.
+// load says what the customers did, and how much was asked for besides.
 func (m *meter) load() chaos.Load {
-	l := chaos.Load{Rate: finite(m.rec.Header.Rate), Requests: len(m.rec.Requests), Outcomes: map[string]int{}}
+	l := chaos.Load{Rate: finite(m.rec.Header.Rate), Requests: len(m.requests), Surges: len(m.all) - len(m.requests), Outcomes: map[string]int{}}
 	var lags []float64
 	journeys := map[uint64]bool{}
 	sent := 0
-	for _, r := range m.rec.Requests {
+	for _, r := range m.requests {
 		journeys[r.Journey] = true
 		l.Outcomes[r.Outcome.String()]++
 		lags = append(lags, r.Lag().Seconds())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/loadgen"
+	"github.com/bedlamlab/bedlam/observability/collector"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -22,7 +23,9 @@ const longest = 7 * 24 * 3600
 // A meter measures a record: it knows the run's clock and windows.
 type meter struct {
 	rec      *chaos.Record
-	requests []loadgen.Request // by due time
+	requests []loadgen.Request // the customers', by due time
+	all      []loadgen.Request // those of surges among them; the same if there were none
+	surging  map[collector.TraceID]bool
 	start    time.Time
 	baseline chaos.Window
 	stop     float64 // when the load stopped, or the last request was due
@@ -55,11 +58,12 @@ type view struct {
 }
 
 func newMeter(rec *chaos.Record) *meter {
-	m := &meter{rec: rec, requests: rec.Requests, start: rec.Header.Start, edges: map[[2]string]topology.Edge{},
+	m := &meter{rec: rec, all: rec.Requests, start: rec.Header.Start, edges: map[[2]string]topology.Edge{},
 		samples: map[sampleKey]*sample{}, counts: map[chaos.Window]calls{}, flows: map[chaos.Window]map[string]int{}}
-	if !slices.IsSortedFunc(m.requests, func(a, b loadgen.Request) int { return byDue(&a, &b) }) {
-		m.requests = sortedByDue(m.requests)
+	if !slices.IsSortedFunc(m.all, func(a, b loadgen.Request) int { return byDue(&a, &b) }) {
+		m.all = sortedByDue(m.all)
 	}
+	m.requests, m.surging = apart(m.all)
 	for _, e := range rec.Plan.Topology.Edges {
 		m.edges[[2]string{e.From, e.To}] = e
 	}
@@ -112,6 +116,31 @@ func sortedByDue(rs []loadgen.Request) []loadgen.Request {
 		out[i] = rs[p]
 	}
 	return out
+}
+
+// apart returns the requests of customers, and the traces of the others: those
+// of surges are load and not customers, so that no figure counts them. What they
+// were told is held against the books like everybody's.
+func apart(all []loadgen.Request) ([]loadgen.Request, map[collector.TraceID]bool) {
+	surges := 0
+	for i := range all {
+		if all[i].Surge != "" {
+			surges++
+		}
+	}
+	if surges == 0 {
+		return all, nil
+	}
+	customers := make([]loadgen.Request, 0, len(all)-surges)
+	traces := make(map[collector.TraceID]bool, surges)
+	for i := range all {
+		if all[i].Surge == "" {
+			customers = append(customers, all[i])
+		} else {
+			traces[all[i].TraceID] = true
+		}
+	}
+	return customers, traces
 }
 
 // owns reports whether a journal's entry is about the experiment. One that was
@@ -203,17 +232,20 @@ func (m *meter) moment(s float64) time.Time {
 	return m.start.Add(time.Duration(s * float64(time.Second)))
 }
 
-// due returns the requests that were due in a window, by due time. The caller
-// must not change them.
-func (m *meter) due(w chaos.Window) []loadgen.Request {
+// due returns the customers' requests that were due in a window, by due time.
+// The caller must not change them.
+func (m *meter) due(w chaos.Window) []loadgen.Request { return within(m.requests, w) }
+
+// within returns those of some requests, by due time, that were due in a window.
+func within(requests []loadgen.Request, w chaos.Window) []loadgen.Request {
 	find := func(s float64) int {
-		return sort.Search(len(m.requests), func(i int) bool { return m.requests[i].Due.Seconds() >= s })
+		return sort.Search(len(requests), func(i int) bool { return requests[i].Due.Seconds() >= s })
 	}
 	from, to := find(w.From), find(w.To)
 	if to <= from {
 		return nil
 	}
-	return m.requests[from:to]
+	return requests[from:to]
 }
 
 // viewAt returns the experiment in whose time a moment falls; nil before the

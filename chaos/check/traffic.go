@@ -37,8 +37,8 @@ func (m *meter) perRequest(edge string, w chaos.Window) (share float64, due int)
 	return float64(began) / float64(due), due
 }
 
-// flow counts the attempts and statements that began in a window, by edge; each
-// window once.
+// flow counts the attempts and statements that began in a window for customers,
+// by edge; each window once.
 func (m *meter) flow(w chaos.Window) map[string]int {
 	if f, ok := m.flows[w]; ok {
 		return f
@@ -51,7 +51,7 @@ func (m *meter) flow(w chaos.Window) map[string]int {
 	byPair := map[[2]string]int{}
 	from, to := m.moment(w.From), m.moment(w.To)
 	m.rec.Spans.Between(from, to, func(s collector.Span) bool {
-		if s.Kind == collector.Client && !s.Start.Before(from) && s.Start.Before(to) && sent(s) {
+		if s.Kind == collector.Client && !s.Start.Before(from) && s.Start.Before(to) && sent(s) && !m.surging[s.Trace] {
 			byPair[[2]string{s.Service, s.Peer}]++
 		}
 		return true

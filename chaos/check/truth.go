@@ -47,10 +47,11 @@ var author = map[string]string{
 	loadgen.ClassCartRead: "cart", loadgen.ClassCheckout: "checkout", loadgen.ClassOrder: "orders",
 }
 
-// untrue makes one finding for each service that said what was not so.
+// untrue makes one finding for each service that said what was not so, to
+// whomever.
 func (m *meter) untrue(w chaos.Window) []chaos.Finding {
 	var fs []chaos.Finding
-	for _, r := range m.due(w) {
+	for _, r := range within(m.all, w) {
 		if r.Outcome != loadgen.Failed || r.Reason != untrue {
 			continue
 		}

@@ -28,13 +28,13 @@ func CSV(w io.Writer, rec *chaos.Record) error {
 	out := csv.NewWriter(w)
 	seconds := func(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 6, 64) }
 	if err := out.Write([]string{"journey", "step", "class", "due_s", "sent_s", "done_s", "latency_s", "lag_s", "outcome", "good",
-		"status", "reason", "gateway", "trace_id", "key", "order", "bytes"}); err != nil {
+		"status", "reason", "gateway", "trace_id", "key", "order", "bytes", "surge"}); err != nil {
 		return err
 	}
 	for _, r := range rec.Requests {
 		if err := out.Write([]string{strconv.FormatUint(r.Journey, 10), strconv.Itoa(r.Step), r.Class, seconds(r.Due), seconds(r.Sent), seconds(r.Done),
 			seconds(r.Latency()), seconds(r.Lag()), r.Outcome.String(), strconv.FormatBool(r.Useful()), strconv.Itoa(r.Status), r.Reason, r.Gateway,
-			hex.EncodeToString(r.TraceID[:]), r.Key, r.Order, strconv.FormatInt(r.Bytes, 10)}); err != nil {
+			hex.EncodeToString(r.TraceID[:]), r.Key, r.Order, strconv.FormatInt(r.Bytes, 10), r.Surge}); err != nil {
 			return err
 		}
 	}

@@ -29,7 +29,7 @@ func HDR(w io.Writer, rec *chaos.Record) error {
 	log.SetBaseTime(start)
 	for _, write := range []func() error{
 		func() error {
-			return log.OutputComment("[Latencies from the due time in microseconds, by class; run " + rec.Plan.Run + "]")
+			return log.OutputComment("[Latencies of customers from the due time in microseconds, by class; run " + rec.Plan.Run + "]")
 		},
 		log.OutputLogFormatVersion,
 		func() error { return log.OutputStartTime(start) },
@@ -46,6 +46,9 @@ func HDR(w io.Writer, rec *chaos.Record) error {
 	}
 	all := map[cell]*hdrhistogram.Histogram{}
 	for _, r := range rec.Requests {
+		if r.Surge != "" {
+			continue // no customer waited for it
+		}
 		c := cell{int64(r.Due / time.Second), r.Class}
 		h, ok := all[c]
 		if !ok {

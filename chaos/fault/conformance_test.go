@@ -16,6 +16,7 @@ import (
 // samples are the parameters of the kinds that cannot do without; a new kind
 // that needs some adds its own.
 var samples = map[string]string{
+	"cancel":           `{"after":"20ms"}`,
 	"corrupt":          `{"percent":5}`,
 	"disk_slow":        `{"latency":"50ms"}`,
 	"dns_delay":        `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
@@ -32,6 +33,7 @@ var samples = map[string]string{
 	"latency":          `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
 	"lock_table":       `{"table":"back.things"}`,
 	"slow_close":       `{"delay":"2s"}`,
+	"surge":            `{"factor":3}`,
 	"slow_statements":  `{"table":"back.things","delay":"100ms"}`,
 }
 
@@ -45,6 +47,9 @@ func sample(k fault.Kind) chaos.Resolved {
 		r.Instances = []string{"db-1"}
 	default:
 		r.Instances = []string{"back-1", "back-2"}
+		if k.Load { // it comes where customers do
+			r.Instances = []string{"front-1"}
+		}
 	}
 	return r
 }
@@ -122,6 +127,11 @@ func TestEveryKind(t *testing.T) {
 				if len(s.rules) > 0 || len(s.impairments) > 0 {
 					t.Errorf("rules are left: %v %v", s.rules, s.impairments)
 				}
+				for name, d := range s.surges {
+					if d.On {
+						t.Errorf("the surge %s goes on", name)
+					}
+				}
 			})
 			t.Run("another process lifts it, twice", func(t *testing.T) {
 				s := newFake()
@@ -144,6 +154,11 @@ func TestEveryKind(t *testing.T) {
 				if len(s.rules) > 0 || len(s.impairments) > 0 {
 					t.Errorf("rules are left: %v %v", s.rules, s.impairments)
 				}
+				for name, d := range s.surges {
+					if d.On {
+						t.Errorf("the surge %s goes on", name)
+					}
+				}
 			})
 			t.Run("an engine without the power says so before any harm", func(t *testing.T) {
 				s := &bare{}
@@ -154,7 +169,7 @@ func TestEveryKind(t *testing.T) {
 				if err := f.Inject(t.Context(), s); !errors.Is(err, errors.ErrUnsupported) {
 					t.Errorf("inject: %v", err)
 				}
-				if err := f.Lift(t.Context(), s); !errors.Is(err, errors.ErrUnsupported) {
+				if err := f.Lift(t.Context(), s); k.Load && err != nil || !k.Load && !errors.Is(err, errors.ErrUnsupported) {
 					t.Errorf("lift: %v", err)
 				}
 			})
@@ -251,6 +266,23 @@ func TestBadParameters(t *testing.T) {
 	for _, c := range []struct {
 		action, args, direction, want string
 	}{
+		{"surge", ``, "", "factor must be between 1.5 and 20, it is 0"},
+		{"surge", `{"factor":1}`, "", "factor must be between"},
+		{"surge", `{"factor":21}`, "", "factor must be between"},
+		{"surge", `{"factor":"3"}`, "", "cannot unmarshal"},
+		{"surge", `{"factor":3,"kind":"flash"}`, "", `unknown kind "flash" (want one of all, browse, cart, buy, prefetch)`},
+		{"flash_sale", `{"buyers":9}`, "", "buyers must be from 10 to 4000, it is 9"},
+		{"flash_sale", `{"buyers":4001}`, "", "buyers must be from"},
+		{"flash_sale", `{"over":"99ms"}`, "", "over must be between 100ms and 12s, it is 99ms"},
+		{"flash_sale", `{"over":"13s"}`, "", "over must be between"},
+		{"flash_sale", `{"product":"P00001"}`, "", `unknown field "product"`},
+		{"poison", `{"requests":0.5}`, "", "requests must be between 1 and 500 a second, it is 0.5"},
+		{"poison", `{"requests":501}`, "", "requests must be between"},
+		{"poison", `{"dose":"arsenic"}`, "", `unknown dose "arsenic" (want one of body, nested, page, quantity, query)`},
+		{"cancel", ``, "", "after must be between 1ms and 2s, it is 0s"},
+		{"cancel", `{"after":"3s"}`, "", "after must be between"},
+		{"cancel", `{"after":"20ms","kind":"prefetch"}`, "", `unknown kind "prefetch" (want one of browse, cart, buy)`},
+		{"cancel", `{"after":"20ms","factor":1.2}`, "", "factor must be between"},
 		{"latency", ``, "", "delay.latency must be between 5ms and 10m0s"},
 		{"latency", `{"delay":{"latency":"-1s"}}`, "", "delay.latency must be between 5ms and 10m0s"},
 		{"latency", `{"delay":{"latency":"1h"}}`, "", "and 10m0s"},

@@ -33,6 +33,9 @@ type Kind struct {
 	// Requests says that it harms requests one by one, so that whoever stands
 	// on the edge must read them: see [Aware].
 	Requests bool `json:"requests,omitempty"`
+	// Load says that it is load: whoever makes the customers makes it, and takes
+	// it along when its process ends, so that nobody else has anything to lift.
+	Load bool `json:"load,omitempty"`
 
 	build func(chaos.Resolved) (chaos.Fault, error)
 }

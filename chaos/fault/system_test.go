@@ -16,6 +16,7 @@ import (
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/names"
 	"github.com/bedlamlab/bedlam/deploy/postgres"
+	"github.com/bedlamlab/bedlam/loadgen"
 	"github.com/bedlamlab/bedlam/topology"
 )
 
@@ -61,11 +62,14 @@ type fake struct {
 	sticky      bool             // rules stay, whatever is asked
 	store       postgres.Options // zero: there is none
 
+	surges map[string]loadgen.Surged // by name
+	begun  map[string]loadgen.Surge
+
 	lookUp func(ctx context.Context, caller, callee string) (string, error) // nil: there is no name server
 }
 
 func newFake() *fake {
-	f := &fake{states: map[string]*deploy.State{}, refuse: map[string]error{}}
+	f := &fake{surges: map[string]loadgen.Surged{}, begun: map[string]loadgen.Surge{}, states: map[string]*deploy.State{}, refuse: map[string]error{}}
 	for _, in := range shop().Instances() {
 		f.states[in.Name] = &deploy.State{Phase: deploy.Running, PID: 1, Starts: 1, Ready: true}
 	}
@@ -209,6 +213,30 @@ func (f *fake) LookUp(ctx context.Context, caller, callee string, n int, patienc
 		return nil, errors.New("nobody answers")
 	}
 	return names.Repeat(ctx, n, patience, func(ctx context.Context) (string, error) { return f.lookUp(ctx, caller, callee) })
+}
+
+func (f *fake) Surge(s loadgen.Surge) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, "surge "+s.Name)
+	f.surges[s.Name], f.begun[s.Name] = loadgen.Surged{On: true}, s
+	return f.refuse["surge "+s.Name]
+}
+
+func (f *fake) Ebb(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d, was := f.surges[name]; was {
+		d.On = false
+		f.surges[name] = d
+	}
+}
+
+func (f *fake) Surged(name string) (loadgen.Surged, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, was := f.surges[name]
+	return d, was
 }
 
 // A poor system has the powers of a fake but that to exhaust, and says so.

@@ -41,7 +41,7 @@ func everything() chaos.Result {
 			{Name: "shipped-once", Title: "every paid order is shipped once", Bound: 1, Verdict: chaos.Inconclusive, Text: "shipping could not be read"},
 		},
 		Findings: []chaos.Finding{{Check: "audit", Verdict: chaos.Inconclusive, Site: "shipping", Text: "the data could not be read at the end", Repeat: "bedlam run --seed 7 default"}},
-		Load: chaos.Load{Rate: 40, Journeys: 2600, Requests: 9000, Achieved: 0.998, LagP99: 0.0123,
+		Load: chaos.Load{Rate: 40, Journeys: 2600, Requests: 9000, Surges: 120, Achieved: 0.998, LagP99: 0.0123,
 			Outcomes: map[string]int{"ok": 8650, "degraded": 300, "failed": 40, "unknown": 10}},
 		Series: series(81),
 		Traces: []chaos.Waterfall{

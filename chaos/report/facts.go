@@ -35,6 +35,9 @@ func generator(l chaos.Load) []fact {
 		{"sent over due", share(l.Achieved)},
 		{"lag, p99", duration(l.LagP99)},
 	}
+	if l.Surges > 0 {
+		fs = append(fs, fact{"of surges besides", plural(l.Surges, "request")})
+	}
 	names := slices.Clone(outcomeNames)
 	var others []string
 	for name := range l.Outcomes {

@@ -43,7 +43,11 @@ func Terminal(w io.Writer, r chaos.Result, o TerminalOptions) error {
 	for _, g := range r.Gates {
 		t.line("%s %s", t.mark(gate(g)), plain(g.Text))
 	}
-	t.line("%s, %s: %s; generator lag p99 %s", plural(r.Load.Journeys, "journey"), plural(r.Load.Requests, "request"), outcomes(r), duration(r.Load.LagP99))
+	besides := ""
+	if r.Load.Surges > 0 {
+		besides = "; " + plural(r.Load.Surges, "request") + " of surges besides"
+	}
+	t.line("%s, %s: %s; generator lag p99 %s%s", plural(r.Load.Journeys, "journey"), plural(r.Load.Requests, "request"), outcomes(r), duration(r.Load.LagP99), besides)
 	if r.Stronger != "" {
 		t.line("%s", plain(r.Stronger))
 	}
