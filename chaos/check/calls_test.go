@@ -162,6 +162,10 @@ var badCalls = []bad{
 	{"an attempt that outlives its request", func(t *testing.T, w *world) {
 		w.call(w.work("payment", faulty, 1.5, "OK"), "bank", "Charge", faulty+0.8, 0.01, 1, "OK", "call.deadline_ms", "799")
 	}, "deadlines", "payment->bank", bankCut, chaos.Fail},
+	{"an attempt that outlives its request, on a machine that was late itself", func(t *testing.T, w *world) {
+		w.call(w.work("payment", faulty, 1.5, "OK"), "bank", "Charge", faulty+0.8, 0.01, 1, "OK", "call.deadline_ms", "799")
+		w.each(firstBegun+3, firstBegun+3.5, func(r *loadgen.Request) { r.Sent, r.Done = r.Sent+seconds(0.2), r.Done+seconds(0.2) })
+	}, "deadlines", "payment->bank", bankCut, chaos.Inconclusive},
 	{"a failure that nobody hears of", func(t *testing.T, w *world) {
 		w.call(w.work("payment", faulty, 0.5, "OK"), "bank", "Charge", faulty, 0.01, 2, "DEADLINE_EXCEEDED")
 	}, "swallowed", "payment->bank", bankCut, chaos.Fail},

@@ -58,11 +58,11 @@ var deadlines = experimentCheck{
 			}
 			return true
 		})
-		return append(longer.findings("timeout", 1, func(edge string, n int, x offence) string {
+		return v.unlessLate("fault", append(longer.findings("timeout", 1, func(edge string, n int, x offence) string {
 			return fmt.Sprintf("%d attempts over %s were given more time than its timeout of %s, such as %s", n, edge, v.m.edgeNamed(edge).Policy.Timeout.D(), x.note)
 		}), later.findings("deadline", 1, func(edge string, n int, x offence) string {
 			return fmt.Sprintf("%d attempts over %s had a deadline after that of the request they were made for, such as one by %s: what they bring nobody waits for",
 				n, edge, x.note)
-		})...)
+		})...))
 	},
 }
