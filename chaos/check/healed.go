@@ -1,7 +1,7 @@
 package check
 
 import (
-	"math"
+	"slices"
 
 	"github.com/bedlamlab/bedlam/chaos"
 )
@@ -11,30 +11,32 @@ import (
 // Where the run was cut short, it counts from the last sign of life of whoever
 // ran it until another process had lifted the fault.
 func (v *view) healed() reading {
-	longest, n := 0.0, 0
+	var took []float64
 	for _, f := range v.faults {
-		ordered := float64(never)
-		for _, e := range v.entries {
-			took := float64(never)
-			switch at := v.m.at(e.Time); {
-			case e.ID != f.ID:
-			case e.Kind == chaos.Lifting && ordered < 0:
-				ordered = at
-			case e.Kind == chaos.LiftProven && ordered >= 0:
-				took = at - ordered
-			case e.Kind == chaos.Healed:
-				took = at - v.m.lastSign()
-			}
-			if took >= 0 {
-				longest, n = max(longest, took), n+1
+		if ordered, was := v.first(f.ID, chaos.Lifting); was {
+			if gone, was := v.last(f.ID, chaos.LiftProven); was {
+				took = append(took, max(0, gone.Time.Sub(ordered.Time).Seconds()))
 			}
 		}
+		if gone, was := v.last(f.ID, chaos.Healed); was {
+			took = append(took, max(0, v.m.at(gone.Time)-v.m.lastSign()))
+		}
 	}
-	if n == 0 {
+	if len(took) == 0 {
 		return reading{}
 	}
-	longest = math.Round(longest*1000) / 1000
-	return reading{&longest, n}
+	most := slices.Max(took)
+	return reading{&most, len(took)}
+}
+
+// first returns the first entry of a kind about a fault.
+func (v *view) first(id string, kind chaos.EntryKind) (chaos.Entry, bool) {
+	for _, e := range v.entries {
+		if e.ID == id && e.Kind == kind {
+			return e, true
+		}
+	}
+	return chaos.Entry{}, false
 }
 
 // lastSign is when the run's own process last gave a sign of life: an entry of
@@ -77,6 +79,6 @@ func (v *view) adapted() reading {
 	if !well {
 		return reading{nil, n}
 	}
-	since = math.Round(since*10) / 10
+	since = tenths(since)
 	return reading{&since, n}
 }

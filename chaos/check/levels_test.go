@@ -29,6 +29,9 @@ const (
 	serving   = "rpc.server.active_requests"
 	pool      = "db.client.connection.count"
 	outbox    = "orders.outbox.backlog"
+	waits     = "db.client.connection.pending_requests"
+
+	servingHTTP = "http.server.active_requests"
 )
 
 // usual is what a healthy process holds at its n-th look: waves, whose troughs
@@ -41,6 +44,8 @@ var usual = map[string]func(n int) float64{
 	serving:          func(n int) float64 { return float64(n * 5 % 4) },
 	pool:             func(n int) float64 { return float64(n % 3) },
 	outbox:           func(n int) float64 { return float64(n % 2) },
+	waits:            func(int) float64 { return 0 },
+	servingHTTP:      func(n int) float64 { return float64(n % 4) },
 }
 
 // holdings are those of a golden run.

@@ -190,7 +190,7 @@ func (v *view) backIn(since, least float64, c clock) reading {
 	var took *float64
 	v.m.sliding(chaos.Window{From: since, To: v.after.To}, least, c, func(begin float64, in bool) bool {
 		if in {
-			x := math.Round((begin-since)*10) / 10
+			x := tenths(begin - since)
 			took = &x
 		}
 		return !in
@@ -204,6 +204,9 @@ func (v *view) backIn(since, least float64, c clock) reading {
 	}
 	return reading{nil, n}
 }
+
+// tenths rounds seconds to what a step can tell.
+func tenths(s float64) float64 { return math.Round(s*10) / 10 }
 
 // sliding calls yield for each stretch of recoveredFor seconds in a window, a
 // step apart, until it returns false: when it begins, and whether goodput in it

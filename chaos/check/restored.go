@@ -3,7 +3,6 @@ package check
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/bedlamlab/bedlam/chaos"
@@ -86,7 +85,7 @@ func (v *view) compare(r *chaos.Restoration, m measure, h holding, all []holding
 		}
 	}
 	watched := now[len(now)-1].at - v.lifted
-	r.Watched = max(r.Watched, math.Round(watched*10)/10)
+	r.Watched = max(r.Watched, tenths(watched))
 	if len(then) < leastBefore || len(now) < leastSince {
 		r.Untold++
 		return

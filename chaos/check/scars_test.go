@@ -3,7 +3,6 @@ package check_test
 import (
 	"math"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/bedlamlab/bedlam/chaos"
@@ -73,6 +72,16 @@ func TestNoScar(t *testing.T) {
 		{"a heap of which nothing was collected since the lift", func(t *testing.T, w *world) {
 			w.prolong(long)
 			w.raise(t, "payment-1", heap, at, never, func(float64) float64 { return 60e6 })
+		}, ""},
+		{"a heap that is for once what it was, to the byte", func(t *testing.T, w *world) {
+			w.prolong(long)
+			l := w.level(t, "payment-1", heap)
+			for i := range l.Points {
+				p := &l.Points[i]
+				if p.Value = 90e6; p.Time.Before(moment(firstBegun+liftingAfter)) || p.Time.Equal(moment(23)) {
+					p.Value = 6e6
+				}
+			}
 		}, ""},
 		{"memory in use that climbs to the heap's goal", func(t *testing.T, w *world) {
 			w.prolong(long)
@@ -161,8 +170,10 @@ func TestRestorationCounts(t *testing.T) {
 		t.Fatalf("got %+v", r)
 	}
 	s := r.Scars[0]
-	if s.Instance != "checkout-1" || s.Measure != "descriptors" || s.Before != 21 || s.Since != 120 || !strings.Contains(s.Text, "checkout-1") {
-		t.Errorf("got %+v", s)
+	want := chaos.Scar{Instance: "checkout-1", Measure: "descriptors", Metric: files, Unit: "count", Before: 21, Since: 120, Limit: 1.1*21 + 8, N: [2]int{5, 6},
+		Text: "descriptors of checkout-1: never below 120 in 21 s since the lift, at most 21 before (whether it stays takes 75 s to tell)"}
+	if s != want || r.Watched != 20.9 {
+		t.Errorf("got %+v,\nwant %+v, watched for %g s", s, want, r.Watched)
 	}
 	// It was there before the second experiment, and is not told again.
 	if r := of(t, res, recommendDown).Restoration; len(r.Scars) != 0 {
@@ -171,6 +182,119 @@ func TestRestorationCounts(t *testing.T) {
 	row := effect(t, res, bankCut, "scars")
 	if row.After == nil || *row.After != 1 || row.N[2] != r.Told() {
 		t.Errorf("the row of scars is %+v", row)
+	}
+}
+
+// TestBounds stands right at each bound, and one above it.
+func TestBounds(t *testing.T) {
+	for _, c := range []struct {
+		metric, instance      string
+		before, back, lasting float64
+	}{
+		{heap, "payment-1", 10e6, 15e6 + 4<<20, 20e6 + 16<<20},
+		{routines, "payment-1", 100, 118, 264},
+		{files, "payment-1", 100, 118, 264},
+		{serving, "payment-1", 100, 118, 264},
+		{pool, "payment-1", 2, 3, 4},
+		{waits, "payment-1", 1, 3, 9},
+		{servingHTTP, "payment-1", 100, 118, 264},
+		{outbox, "orders-1", 100, 118, 264},
+	} {
+		for _, x := range []struct {
+			since         float64
+			told, lasting bool
+		}{{c.back, false, false}, {c.back + 1, true, false}, {c.lasting, true, false}, {c.lasting + 1, true, true}} {
+			w := golden()
+			w.prolong(long)
+			l := w.level(t, c.instance, c.metric)
+			for i := range l.Points {
+				p := &l.Points[i]
+				p.Value = c.before - float64(i%2) // at most
+				if !p.Time.Before(moment(firstBegun)) {
+					p.Value = x.since + float64(i%2) // at least; each after another collection
+				}
+			}
+			r := of(t, judge(w), bankCut).Restoration
+			if told := len(r.Scars) == 1; told != x.told || told && (r.Scars[0].Lasting != x.lasting || r.Scars[0].Metric != c.metric || math.Abs(r.Scars[0].Limit-c.back) > 1e-6) {
+				t.Errorf("%s, %g after %g: %+v", c.metric, x.since, c.before, r.Scars)
+			}
+		}
+	}
+}
+
+// TestWhatLastsComesFirst has one measure that is far off, and one that is
+// farther for what it may be.
+func TestWhatLastsComesFirst(t *testing.T) {
+	w := golden()
+	w.prolong(long)
+	w.raise(t, "checkout-1", files, firstBegun, never, more(60))
+	w.raise(t, "checkout-2", files, firstBegun, never, more(70))
+	w.raise(t, "payment-1", pool, firstBegun, never, more(5))
+	r := of(t, judge(w), bankCut).Restoration
+	var got []string
+	for _, s := range r.Scars {
+		got = append(got, s.Instance)
+	}
+	if want := []string{"payment-1", "checkout-2", "checkout-1"}; !slices.Equal(got, want) || !r.Scars[0].Lasting || r.Scars[1].Lasting {
+		t.Errorf("got %q of %+v, want %q", got, r.Scars, want)
+	}
+	w.levels = levels{&collector.Level{Service: "bank", Instance: "bank-1", Name: "jvm.memory.used"}}
+	if r := of(t, judge(w), bankCut).Restoration; r != nil {
+		t.Errorf("of nothing that is known there is %+v", r)
+	}
+}
+
+// TestHowMuchItTakes has just enough readings, for just long enough, and one
+// less.
+func TestHowMuchItTakes(t *testing.T) {
+	const lift = 20 // whole, so that differences are
+	at := func(moments ...float64) (ps []collector.Point) {
+		for _, s := range moments {
+			p := collector.Point{Time: moment(s), Since: moment(firstLife), Value: 10}
+			if s > lift {
+				p.Value = 1000
+			}
+			ps = append(ps, p)
+		}
+		return ps
+	}
+	for _, c := range []struct {
+		name          string
+		points        []collector.Point
+		told, lasting bool
+	}{
+		{"enough", at(4, 6, 8, lift+5, lift+75), true, true},
+		{"not for long enough", at(4, 6, 8, lift+5, lift+74.9), true, false},
+		{"too few before", at(4, 6, lift+5, lift+75), false, false},
+		{"too few since", at(4, 6, 8, lift+5), false, false},
+		{"none right after the fault", at(4, 6, 8, lift+50, lift+75), false, false},
+		{"none before the first customer counts", at(-4, -2, -1, lift+5, lift+75), false, false},
+	} {
+		w := golden()
+		w.prolong(long)
+		w.entry(t, bankCut, chaos.Lifted).Time = moment(lift)
+		w.levels = levels{&collector.Level{Service: "bank", Instance: "bank-1", Name: routines, Points: c.points}}
+		r := of(t, judge(w), bankCut).Restoration
+		if told := len(r.Scars) == 1; told != c.told || told && r.Scars[0].Lasting != c.lasting {
+			t.Errorf("%s: %+v", c.name, r)
+		}
+	}
+}
+
+// TestTheTail has the slowest take as long as is normal, and a little longer.
+func TestTheTail(t *testing.T) {
+	for took, told := range map[float64]bool{0.1: false, 0.16: false, 0.161: true} {
+		w := golden()
+		w.prolong(long)
+		w.requests = nil
+		for s := baselineFrom; s < long-1; s += 0.009 {
+			w.request(loadgen.ClassHome, s, 0.1)
+		}
+		w.each(firstBegun, long, func(r *loadgen.Request) { r.Done = r.Due + seconds(took) })
+		r := of(t, judge(w), bankCut).Restoration
+		if got := slices.ContainsFunc(r.Scars, func(s chaos.Scar) bool { return s.Measure == "p99" }); got != told {
+			t.Errorf("%g s after 0.1 s: %+v", took, r.Scars)
+		}
 	}
 }
 

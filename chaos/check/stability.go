@@ -31,7 +31,7 @@ func (v *view) stability() *chaos.Stability {
 		return nil
 	}
 	x, of := v.recovery(fromDue)
-	s := &chaos.Stability{Class: chaos.Unclear, Watched: math.Round(max(0, v.after.To-of.at)*10) / 10}
+	s := &chaos.Stability{Class: chaos.Unclear, Watched: tenths(v.after.To - of.at)}
 	switch {
 	case x.value == nil:
 		s.Text = "the record is too short to tell whether goodput came back"

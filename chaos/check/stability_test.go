@@ -64,6 +64,12 @@ func TestStability(t *testing.T) {
 				}
 			})
 		}, chaos.Unclear},
+		{"down, and watched for two minutes exactly", func(t *testing.T, w *world) {
+			w.entry(t, recommendDown, chaos.Lifted).Time = moment(33)
+			w.prolong(33 + 120)
+			gaveUp(t, w)
+			down(w, 33, 33+120)
+		}, chaos.Metastable},
 		{"a fault that passes: from its injection", func(t *testing.T, w *world) {
 			w.passing(recommendDown)
 			down(w, secondBegun+injectedAfter, secondBegun+injectedAfter+4)
@@ -81,6 +87,21 @@ func TestStability(t *testing.T) {
 				t.Errorf("its figures are %+v", s)
 			}
 		})
+	}
+	// Up to ten seconds are at once.
+	seen := map[float64]bool{}
+	for outage := 9.6; outage < 10.6; outage += 0.1 {
+		w := golden()
+		w.prolong(far)
+		down(w, lifted, lifted+outage)
+		e := of(t, judge(w), recommendDown)
+		took := *e.Recovery.Seconds
+		if seen[took] = true; (e.Stability.Class == chaos.Stable) != (took <= 10) {
+			t.Errorf("%g s are %s", took, e.Stability.Class)
+		}
+	}
+	if !seen[10] {
+		t.Errorf("no recovery took ten seconds: %v", seen)
 	}
 	w := golden()
 	w.erase(recommendDown, chaos.Lifting, chaos.Lifted, chaos.LiftProven, chaos.Recovered)

@@ -39,7 +39,7 @@ func cameBack(e chaos.ExperimentResult) string {
 	}
 	text := "of none there were enough readings"
 	if r.Told() > 0 {
-		text = fmt.Sprintf("%s measures of the processes, in %s", back(e), duration(r.Watched))
+		text = fmt.Sprintf("%s measures of processes and requests, watched for %s", back(e), duration(r.Watched))
 	}
 	if r.Untold > 0 {
 		text += fmt.Sprintf(" (%s could not be told)", count(r.Untold))
