@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/bedlamlab/bedlam/chaos"
+	"github.com/bedlamlab/bedlam/loadgen"
 	"github.com/bedlamlab/bedlam/observability/collector"
 )
 
@@ -125,6 +126,9 @@ func (w *world) prolong(to float64) {
 		}
 	}
 	for s := loadStopped - 0.4; s < to-0.5; s += 0.1 {
+		w.request(loadgen.ClassHome, s, 0.01)
+	}
+	for s := loadStopped; s < to-0.5; s++ { // some leave traces
 		w.browse(s)
 	}
 	for _, l := range w.levels {

@@ -185,9 +185,9 @@ func TestRestorationCounts(t *testing.T) {
 	}
 }
 
-// TestBounds stands right at each bound, and one above it.
+// TestBounds has every measure right at each of its bounds, and one above it.
 func TestBounds(t *testing.T) {
-	for _, c := range []struct {
+	bounds := []struct {
 		metric, instance      string
 		before, back, lasting float64
 	}{
@@ -199,24 +199,33 @@ func TestBounds(t *testing.T) {
 		{waits, "payment-1", 1, 3, 9},
 		{servingHTTP, "payment-1", 100, 118, 264},
 		{outbox, "orders-1", 100, 118, 264},
-	} {
-		for _, x := range []struct {
-			since         float64
-			told, lasting bool
-		}{{c.back, false, false}, {c.back + 1, true, false}, {c.lasting, true, false}, {c.lasting + 1, true, true}} {
-			w := golden()
-			w.prolong(long)
-			l := w.level(t, c.instance, c.metric)
+	}
+	for _, c := range []struct {
+		above         float64
+		atLasting     bool
+		told, lasting bool
+	}{{0, false, false, false}, {1, false, true, false}, {0, true, true, false}, {1, true, true, true}} {
+		w := golden()
+		w.prolong(long)
+		for _, b := range bounds {
+			since := b.back + c.above
+			if c.atLasting {
+				since = b.lasting + c.above
+			}
+			l := w.level(t, b.instance, b.metric)
 			for i := range l.Points {
 				p := &l.Points[i]
-				p.Value = c.before - float64(i%2) // at most
+				p.Value = b.before - float64(i%2) // at most
 				if !p.Time.Before(moment(firstBegun)) {
-					p.Value = x.since + float64(i%2) // at least; each after another collection
+					p.Value = since + float64(i%2) // at least; each after another collection
 				}
 			}
-			r := of(t, judge(w), bankCut).Restoration
-			if told := len(r.Scars) == 1; told != x.told || told && (r.Scars[0].Lasting != x.lasting || r.Scars[0].Metric != c.metric || math.Abs(r.Scars[0].Limit-c.back) > 1e-6) {
-				t.Errorf("%s, %g after %g: %+v", c.metric, x.since, c.before, r.Scars)
+		}
+		r := of(t, judge(w), bankCut).Restoration
+		for _, b := range bounds {
+			i := slices.IndexFunc(r.Scars, func(s chaos.Scar) bool { return s.Metric == b.metric && s.Instance == b.instance })
+			if told := i >= 0; told != c.told || told && (r.Scars[i].Lasting != c.lasting || math.Abs(r.Scars[i].Limit-b.back) > 1e-6) {
+				t.Errorf("%s, %g above its bound (lasting: %t): %+v", b.metric, c.above, c.atLasting, r.Scars)
 			}
 		}
 	}

@@ -90,7 +90,7 @@ func TestStability(t *testing.T) {
 	}
 	// Up to ten seconds are at once.
 	seen := map[float64]bool{}
-	for outage := 9.6; outage < 10.6; outage += 0.1 {
+	for outage := 9.8; outage < 10.3; outage += 0.1 {
 		w := golden()
 		w.prolong(far)
 		down(w, lifted, lifted+outage)
