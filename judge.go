@@ -155,9 +155,10 @@ func readRecord(folder string) (*chaos.Record, error) {
 	if tear(tears...); missing("recording of spans", err) != nil {
 		return nil, err
 	}
-	if rec.Spans = spans; spans == nil {
-		rec.Spans = &collector.Store{} // an empty one: the run ended before its collector began
+	if spans == nil {
+		spans = &collector.Store{} // an empty one: the run ended before its collector began
 	}
+	rec.Spans, rec.Levels = spans, spans
 	if rec.Plan.Lacks["audit"] != "" {
 		return rec, nil // nothing is missing that could be there
 	}

@@ -19,6 +19,7 @@ type Record struct {
 	Journal  []Entry           // in order of writing
 	Events   []deploy.Event    // crashes and restarts, in order of time
 	Spans    Spans
+	Levels   Levels // nil: nothing was recorded
 	Audits   []Audit
 	// Faults are the schedule's, built again, by ID: a judge asks them which
 	// spans met them and does nothing else with them.
@@ -35,6 +36,12 @@ type Spans interface {
 	// Between calls yield for each span that overlaps [from, to), in no
 	// particular order, until it returns false.
 	Between(from, to time.Time, yield func(collector.Span) bool)
+}
+
+// Levels tells what the processes of a run held.
+type Levels interface {
+	// Levels returns how the series of these names went that go up and down.
+	Levels(names ...string) []collector.Level
 }
 
 // A Plan is what was asked of a run, besides its schedule: plan.json.

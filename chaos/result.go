@@ -48,6 +48,10 @@ type ExperimentResult struct {
 	Rows      []Row     `json:"rows"`
 	Findings  []Finding `json:"findings"`
 	Hops      []Hop     `json:"hops"` // first failing hops of the failed requests, by phase, most frequent first
+	// Stability and Restoration say how the system was left behind; nil if no
+	// fault was lifted. Results of earlier versions have neither.
+	Stability   *Stability   `json:"stability,omitempty"`
+	Restoration *Restoration `json:"restoration,omitempty"`
 }
 
 // An Injection says whether the fault was really there.
@@ -77,7 +81,7 @@ type Window struct {
 type Row struct {
 	Metric   string   `json:"metric"` // goodput, p50, …
 	Class    string   `json:"class,omitempty"`
-	Unit     string   `json:"unit"` // share, s, x, count
+	Unit     string   `json:"unit"` // share, s, x, bytes, count
 	Baseline *float64 `json:"baseline"`
 	Fault    *float64 `json:"fault"`
 	After    *float64 `json:"after"`

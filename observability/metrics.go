@@ -2,6 +2,7 @@ package observability
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/runtime"
@@ -43,5 +44,5 @@ func (t *Telemetry) startMetrics(ctx context.Context, res *resource.Resource, ba
 	provider := sdkmetric.NewMeterProvider(opts...)
 	otel.SetMeterProvider(provider)
 	t.ends = append(t.ends, provider.Shutdown)
-	return runtime.Start(runtime.WithMinimumReadMemStatsInterval(metricInterval))
+	return errors.Join(runtime.Start(runtime.WithMinimumReadMemStatsInterval(metricInterval)), observeProcess(), t.inFlight.observe())
 }

@@ -39,8 +39,9 @@ const shutdownLimit = 2 * time.Second
 type Telemetry struct {
 	// Log writes JSON lines to standard error and, when there is an endpoint,
 	// sends the same records to it. Never nil.
-	Log  *slog.Logger
-	ends []func(context.Context) error // in the order in which they are called
+	Log      *slog.Logger
+	ends     []func(context.Context) error // in the order in which they are called
+	inFlight inFlight
 }
 
 // Start starts telemetry that is exported to endpoint, the base URL of an

@@ -35,6 +35,7 @@ func (t *Telemetry) startTraces(ctx context.Context, res *resource.Resource, bas
 	if err != nil {
 		return err
 	}
+	provider.RegisterSpanProcessor(&t.inFlight)
 	otel.SetTracerProvider(provider)
 	t.ends = append(t.ends, provider.Shutdown)
 	return nil

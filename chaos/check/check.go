@@ -73,7 +73,7 @@ const (
 // those that only notice.
 var experimentChecks = []experimentCheck{
 	witnessed, lifted, finished, punctual, audited, planned, limits, recovered, aborted, truth, timeouts, retries,
-	insistence, finality, persistence, backoff, keys, deadlines, swallowed, fallback, optionals, opens, closes, bulkheads, collateral,
+	insistence, finality, persistence, backoff, keys, deadlines, swallowed, fallback, optionals, opens, closes, bulkheads, collateral, scars,
 }
 
 // Judge judges a record.
@@ -116,7 +116,8 @@ func Judge(rec *chaos.Record) chaos.Result {
 func judgeExperiment(v *view) chaos.ExperimentResult {
 	v.injection = injection(v)
 	e := chaos.ExperimentResult{Name: v.Name, Title: v.spec.Title, Baseline: v.baseline, Fault: v.fault, After: v.after,
-		Injection: v.injection, Recovery: recovery(v), Rows: rows(v), Hops: hops(v), Findings: []chaos.Finding{}}
+		Injection: v.injection, Recovery: recovery(v), Rows: rows(v), Hops: hops(v), Findings: []chaos.Finding{},
+		Stability: v.stability(), Restoration: v.restoration()}
 	// A late generator is not among these: each limit asks about its own phase.
 	sound := v.m.sound && v.ended && (v.injection.Status == "proven" || v.m.rec.Plan.Control)
 	for _, c := range experimentChecks {

@@ -30,7 +30,8 @@ func effects(v *view) []chaos.Row {
 	f := v.fall()
 	cells := v.suffering()
 	figures := map[string]reading{
-		"loss": f.loss(), "depth": f.depth(), "burn": f.burn(), "detected": v.detected(), "mitigated": v.mitigated(),
+		"loss": f.loss(), "depth": f.depth(), "resilience": f.resilience(), "burn": f.burn(),
+		"detected": v.detected(), "mitigated": v.mitigated(), "adapted": v.adapted(), "healed": v.healed(), "scars": v.scarred(),
 		"dead-work": v.deadWork(), "blast": share(cells, func(c cell) bool { return c.suffers }),
 		"collateral": share(cells, func(c cell) bool { return c.suffers && c.bystander }),
 	}
@@ -40,7 +41,11 @@ func effects(v *view) []chaos.Row {
 		if !measured {
 			continue // the audit tells it
 		}
-		out = append(out, chaos.Row{Metric: m.Name, Unit: m.Unit, Fault: x.value, N: [3]int{0, x.n, 0}})
+		r := chaos.Row{Metric: m.Name, Unit: m.Unit, Fault: x.value, N: [3]int{0, x.n, 0}}
+		if m.Name == "healed" || m.Name == "scars" { // they tell of the time after it
+			r.Fault, r.After, r.N = nil, x.value, [3]int{0, 0, x.n}
+		}
+		out = append(out, r)
 	}
 	return out
 }
@@ -104,6 +109,11 @@ func (f fall) loss() reading {
 		}
 		return sum
 	})
+}
+
+// resilience is the part of the availability that was not lost.
+func (f fall) resilience() reading {
+	return f.figure(func() float64 { return 1 - *f.loss().value/float64(len(f.goods)) })
 }
 
 // depth is how far the mean of deepFor seconds fell at worst.

@@ -67,6 +67,7 @@ func TestEffects(t *testing.T) {
 	near(t, effect(t, res, bankCut, "loss"), 2.6, 0.5)
 	near(t, effect(t, res, bankCut, "depth"), 0.52, 0.1)
 	near(t, effect(t, res, bankCut, "burn"), 2.6/2592, 0.5/2592)
+	near(t, effect(t, res, bankCut, "resilience"), 1-2.6/6.4, 0.1)
 	near(t, effect(t, res, bankCut, "detected"), 2, 1)
 	near(t, effect(t, res, bankCut, "dead-work"), 0.6, 0.01)
 	near(t, effect(t, res, bankCut, "blast"), 0.86, 0.1)

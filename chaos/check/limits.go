@@ -152,21 +152,23 @@ func cause(v *view, site string) string {
 // victims returns the services whose instances, or links, were harmed.
 func (v *view) victims() []string {
 	var names []string
-	service := func(instance string) string { // service-N
-		if i := strings.LastIndexByte(instance, '-'); i >= 0 {
-			return instance[:i]
-		}
-		return instance
-	}
 	for _, f := range v.faults {
 		for _, in := range f.Instances {
-			names = append(names, service(in))
+			names = append(names, serviceOf(in))
 		}
 		for _, l := range f.Links {
-			names = append(names, service(l.To))
+			names = append(names, serviceOf(l.To))
 		}
 	}
 	return names
+}
+
+// serviceOf names the service of an instance: they are called service-N.
+func serviceOf(instance string) string {
+	if i := strings.LastIndexByte(instance, '-'); i >= 0 {
+		return instance[:i]
+	}
+	return instance
 }
 
 // figure prints a value in its metric's unit.

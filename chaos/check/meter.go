@@ -36,6 +36,7 @@ type meter struct {
 	samples  map[sampleKey]*sample
 	counts   map[chaos.Window]calls
 	flows    map[chaos.Window]map[string]int
+	held     map[gauge][]holding
 }
 
 // A view is one experiment's part of a record. Times are seconds of the run.
@@ -53,13 +54,14 @@ type view struct {
 	after     chaos.Window // from the recovery to the next experiment
 	ended     bool         // the journal saw its end
 	injection chaos.Injection
-	works     []*work           // see troubled; made when they are asked for
-	lates     map[string]string // by phase, how far the generator fell behind; made as they are asked for
+	works     []*work            // see troubled; made when they are asked for
+	lates     map[string]string  // by phase, how far the generator fell behind; made as they are asked for
+	back      *chaos.Restoration // made when it is asked for
 }
 
 func newMeter(rec *chaos.Record) *meter {
 	m := &meter{rec: rec, all: rec.Requests, start: rec.Header.Start, edges: map[[2]string]topology.Edge{},
-		samples: map[sampleKey]*sample{}, counts: map[chaos.Window]calls{}, flows: map[chaos.Window]map[string]int{}}
+		samples: map[sampleKey]*sample{}, counts: map[chaos.Window]calls{}, flows: map[chaos.Window]map[string]int{}, held: map[gauge][]holding{}}
 	if !slices.IsSortedFunc(m.all, func(a, b loadgen.Request) int { return byDue(&a, &b) }) {
 		m.all = sortedByDue(m.all)
 	}

@@ -187,12 +187,37 @@ func slower(a, b reading) bool {
 // at least so high.
 func (v *view) backIn(since, least float64, c clock) reading {
 	n := int(v.after.To - since)
-	rs := v.m.due(chaos.Window{From: since, To: v.after.To})
+	var took *float64
+	v.m.sliding(chaos.Window{From: since, To: v.after.To}, least, c, func(begin float64, in bool) bool {
+		if in {
+			x := tenths(begin - since)
+			took = &x
+		}
+		return !in
+	})
+	if took != nil {
+		return reading{took, n}
+	}
+	if _, gaveUp := v.has(chaos.NotRecovered); gaveUp || v.ended && n >= looked {
+		never := math.Inf(1)
+		return reading{&never, n}
+	}
+	return reading{nil, n}
+}
+
+// tenths rounds seconds to what a step can tell.
+func tenths(s float64) float64 { return math.Round(s*10) / 10 }
+
+// sliding calls yield for each stretch of recoveredFor seconds in a window, a
+// step apart, until it returns false: when it begins, and whether goodput in it
+// is at least so high.
+func (m *meter) sliding(w chaos.Window, least float64, c clock, yield func(begin float64, in bool) bool) {
+	rs := m.due(w)
 	good, from, to := 0, 0, 0
 	for i := 0; ; i++ {
-		begin := since + float64(i)*step
-		if begin+recoveredFor > v.after.To {
-			break
+		begin := w.From + float64(i)*step
+		if begin+recoveredFor > w.To {
+			return
 		}
 		for ; to < len(rs) && rs[to].Due.Seconds() < begin+recoveredFor; to++ {
 			if c.useful(rs[to]) {
@@ -204,14 +229,8 @@ func (v *view) backIn(since, least float64, c clock) reading {
 				good--
 			}
 		}
-		if of := to - from; of > 0 && float64(good) >= least*float64(of) {
-			took := math.Round(float64(i)*step*10) / 10
-			return reading{&took, n}
+		if of := to - from; !yield(begin, of > 0 && float64(good) >= least*float64(of)) {
+			return
 		}
 	}
-	if _, gaveUp := v.has(chaos.NotRecovered); gaveUp || v.ended && n >= looked {
-		never := math.Inf(1)
-		return reading{&never, n}
-	}
-	return reading{nil, n}
 }

@@ -46,7 +46,7 @@ func (v *view) metric(name, class, edge string, w chaos.Window, c clock) reading
 }
 
 // rows are the experiment's table: every metric as a whole, what the hypothesis
-// limits besides, and what the fault did in all.
+// limits besides, what the processes held, and what the fault did in all.
 func rows(v *view) []chaos.Row {
 	out := []chaos.Row{}
 	for _, metric := range chaos.Metrics {
@@ -77,7 +77,7 @@ func rows(v *view) []chaos.Row {
 			out[i].Basis = chaos.NotRefuted // how another run would fare, one cannot say
 		}
 	}
-	return append(out, effects(v)...)
+	return slices.Concat(out, holdingRows(v), effects(v))
 }
 
 // of says of what a limit speaks: a class, an edge or, empty, everything.

@@ -59,6 +59,7 @@ type world struct {
 	torn     []string
 	noFinal  bool
 	noFault  bool // the judge is given no faults to ask
+	levels   levels
 	n        uint64
 }
 
@@ -113,6 +114,7 @@ func golden() *world {
 	for s := 0.1; s < loadStopped-0.5; s += 0.02 {
 		w.browse(s)
 	}
+	w.holdings()
 	n := 0
 	for s := 0.25; s < loadStopped-0.5; s += 0.25 {
 		w.buy(s, n)
@@ -262,7 +264,7 @@ func (w *world) buy(s float64, n int) {
 // record renders the world.
 func (w *world) record() *chaos.Record {
 	rec := &chaos.Record{Plan: w.plan, Schedule: w.schedule, Journal: w.journal, Requests: w.requests, Events: w.events, Torn: w.torn,
-		Header: loadgen.Header{Run: "r", Start: start, Seed: 7, Rate: 40}, Faults: map[string]chaos.Fault{}, Spans: index(w.spans)}
+		Header: loadgen.Header{Run: "r", Start: start, Seed: 7, Rate: 40}, Faults: map[string]chaos.Fault{}, Spans: index(w.spans), Levels: w.levels}
 	if !w.noFault {
 		for _, e := range w.schedule.Experiments {
 			for _, f := range e.Faults {

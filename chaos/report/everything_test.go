@@ -77,6 +77,7 @@ func rows(goodput [3]float64, v chaos.Verdict) []chaos.Row {
 		{Metric: "p99.9", Unit: "s", N: n},
 		{Metric: "amplification", Class: "payment->bank", Unit: "x", Baseline: of(1), Fault: of(1.49), After: of(1), N: [3]int{57, 58, 13}, Limit: "at most 1.50 x", Verdict: held(chaos.Pass), Basis: chaos.NotRefuted, Intervals: [3]*chaos.Interval{{Lo: 1, Hi: 1}, {Lo: 1.2, Hi: 1.8}, nil}},
 		{Metric: "recovery", Unit: "s", After: of(0), N: [3]int{0, 0, 5}, Limit: "at most 5s", Verdict: held(chaos.Pass)},
+		{Metric: "memory", Unit: "bytes", Baseline: of(1.9e8), Fault: of(2.04e9), After: of(812), N: [3]int{95, 57, 38}},
 	}
 }
 
@@ -85,7 +86,27 @@ func passed() chaos.ExperimentResult {
 		Injection: chaos.Injection{Status: "proven", Victims: []string{"recommend-1", "recommend-2"}, Faults: []string{"kill {hold: true}"}, Probe: "recommend-1 is down, recommend-2 is down", Witnesses: 70},
 		Recovery:  chaos.Recovery{Status: "recovered", Seconds: of(0), Since: "lift", Lift: "recommend-1 runs, recommend-2 runs"},
 		Baseline:  chaos.Window{From: 3, To: 13}, Fault: chaos.Window{From: 13.4, To: 19.3}, After: chaos.Window{From: 20.4, To: 24.5},
-		Rows: rows([3]float64{1, 0.99999, 1}, chaos.Pass), Findings: []chaos.Finding{}}
+		Stability:   &chaos.Stability{Class: chaos.Stable, Watched: 5.1, Text: "goodput was back within 1s of the lift"},
+		Restoration: &chaos.Restoration{Watched: 4.2, Back: 84, Untold: 2, Scars: []chaos.Scar{slower()}},
+		Rows:        rows([3]float64{1, 0.99999, 1}, chaos.Pass), Findings: []chaos.Finding{}}
+}
+
+func slower() chaos.Scar {
+	return chaos.Scar{Measure: "p99", Metric: "p99", Unit: "s", Before: 0.05, Since: 0.16, Limit: 0.085, N: [2]int{1330, 1200}, Text: "p99 was 160ms since the lift, 50ms before"}
+}
+
+// scarred is what a system kept that stayed broken.
+func scarred() *chaos.Restoration {
+	r := &chaos.Restoration{Watched: 121, Back: 60, Scars: []chaos.Scar{
+		{Instance: "payment-1", Measure: "goroutines", Metric: "go.goroutine.count", Unit: "count", Before: 40, Since: 1310, Limit: 52, N: [2]int{5, 60}, Lasting: true,
+			Text: "goroutines of payment-1: never below 1310 in 121 s since the lift, at most 40 before"},
+		{Instance: "payment-2", Measure: "memory", Metric: "go.memory.gc.goal", Unit: "bytes", Before: 6.1e6, Since: 2.2e7, Limit: 1.3e7, N: [2]int{5, 58}, Reborn: true,
+			Text: "the heap's goal of payment-2: never below 22.0 MB in 121 s since the lift, at most 6.1 MB before in any instance of payment"},
+	}}
+	for range 3 {
+		r.Scars = append(r.Scars, slower())
+	}
+	return r
 }
 
 func failed() chaos.ExperimentResult {
@@ -95,7 +116,10 @@ func failed() chaos.ExperimentResult {
 			Faults: []string{"latency {delay: {latency: 150ms, jitter: 50ms}} for 4s", "partition for 5s"}, Probe: "2 links answer after 435 ms; 2 links silent for 500 ms", Witnesses: 31},
 		Recovery: chaos.Recovery{Status: "not-recovered", Lift: "2 links answer after 600 µs"},
 		Baseline: chaos.Window{From: 3, To: 13}, Fault: chaos.Window{From: 28, To: 37.5}, After: chaos.Window{From: 38.5, To: 43},
-		Rows: rows([3]float64{1, 0.8125, 0.9}, chaos.Fail),
+		Stability: &chaos.Stability{Class: chaos.Metastable, Watched: 121, Goodput: of(0.1), Offered: of(1.01), Amplification: of(3.2),
+			Text: "in the second minute after the fault goodput was 10 % of the baseline's, with 3.20 attempts for each first one, though nobody asked for more"},
+		Restoration: scarred(),
+		Rows:        rows([3]float64{1, 0.8125, 0.9}, chaos.Fail),
 		Findings: []chaos.Finding{
 			{Check: "hypothesis", Verdict: chaos.Fail, Site: "payment->bank", Mechanism: "timeout", Text: "p99 of checkout was 4.1 s, limit at most 2.5 s; checkout did not tolerate the loss of bank (payment->bank)", Trace: "4bf92f3577b34da6a3ce929d0e0e4736", Count: 31, Repeat: again},
 			{Check: "captured-once", Verdict: chaos.Fail, Site: "payment", Mechanism: "idempotency", Text: "order o-17 was charged 2 times (and 3 more)", Trace: "deadbeefdeadbeefdeadbeefdeadbeef", Count: 4, Repeat: again},
@@ -130,7 +154,9 @@ func unproven() chaos.ExperimentResult {
 		Injection: chaos.Injection{Status: "unproven", Victims: []string{"shipping-1"}, Faults: []string{"stop"}, Probe: "shipping-1 is down"},
 		Recovery:  chaos.Recovery{Status: "recovered", Seconds: of(12.5), Since: "injection", Lift: "shipping-1 runs"},
 		Baseline:  chaos.Window{From: 3, To: 13}, Fault: chaos.Window{From: 62, To: 70}, After: chaos.Window{From: 71, To: 76},
-		Rows: rows([3]float64{1, 1, 1}, chaos.Inconclusive)}
+		Stability:   &chaos.Stability{Class: chaos.SlowDrain, Watched: 14, Text: "goodput took 12.5s from the injection to come back"},
+		Restoration: &chaos.Restoration{Untold: 86, Scars: []chaos.Scar{}},
+		Rows:        rows([3]float64{1, 1, 1}, chaos.Inconclusive)}
 }
 
 // series is a run of n seconds that a formula made: waves of requests, trouble
@@ -203,6 +229,8 @@ func hostile() chaos.Result {
 		}
 		e.Findings = []chaos.Finding{{Check: evil, Site: evil, Mechanism: evil, Text: evil, Trace: evil, Repeat: evil, Verdict: chaos.Fail}}
 		e.Hops = []chaos.Hop{{Phase: evil, Site: evil, Error: evil, Example: evil, Count: -1}}
+		e.Stability = &chaos.Stability{Class: evil, Text: evil}
+		e.Restoration = &chaos.Restoration{Scars: []chaos.Scar{{Instance: evil, Measure: evil, Metric: evil, Unit: evil, Text: evil}}}
 	}
 	r.Findings = r.Experiments[0].Findings
 	for _, c := range []*chaos.Comparison{r.Comparison, r.Regression} {
@@ -271,6 +299,9 @@ func crooked() chaos.Result {
 	r.Experiments[4].Fault = chaos.Window{From: 1e9, To: 2e9}
 	r.Experiments[0].Rows[0].Fault = of(math.NaN())
 	r.Experiments[0].Rows[3].Fault = of(math.Inf(1))
+	r.Experiments[0].Stability.Watched = math.NaN()
+	r.Experiments[1].Restoration.Watched, r.Experiments[1].Restoration.Scars[0].Since = math.NaN(), math.Inf(1)
+	r.Experiments[1].Rows[len(r.Experiments[1].Rows)-1].Fault = of(math.NaN())
 	r.Series.OK = r.Series.OK[:3]
 	r.Series.P99[3], r.Series.P50[4], r.Series.P99[5] = math.NaN(), math.Inf(1), -1
 	r.Series.Events = append(r.Series.Events, chaos.Mark{At: math.NaN(), Kind: "exited"}, chaos.Mark{At: -1e9, Kind: "injected", Text: "bank-slow/99"})

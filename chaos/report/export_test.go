@@ -9,6 +9,7 @@ var (
 	Decades  = decades
 	Clock    = clock
 	Plain    = plain
+	Size     = size
 )
 
 func Count(n int) string { return count(n) }

@@ -68,13 +68,33 @@ func (m *markdown) experiments(r chaos.Result) {
 	if len(r.Experiments) == 0 {
 		return
 	}
-	m.line("\n| experiment | verdict | injection | requests that met it | goodput before | during | after | recovery |")
-	m.line("|---|---|---|--:|--:|--:|--:|--:|")
+	m.line("\n| experiment | verdict | injection | requests that met it | goodput before | during | after | recovery | afterwards | came back |")
+	m.line("|---|---|---|--:|--:|--:|--:|--:|---|--:|")
 	for _, e := range r.Experiments {
 		g := total(e, "goodput")
-		m.line("| %s | %s %s | %s | %s | %s | %s | %s | %s |", escape(e.Name), icons[e.Verdict], e.Verdict, escape(e.Injection.Status),
-			count(e.Injection.Witnesses), figure(g.Baseline, "share"), figure(g.Fault, "share"), figure(g.After, "share"), escape(recovered(e.Recovery)))
+		m.line("| %s | %s %s | %s | %s | %s | %s | %s | %s | %s | %s |", escape(e.Name), icons[e.Verdict], e.Verdict, escape(e.Injection.Status),
+			count(e.Injection.Witnesses), figure(g.Baseline, "share"), figure(g.Fault, "share"), figure(g.After, "share"), escape(recovered(e.Recovery)),
+			escape(afterwards(e)), back(e))
 	}
+	m.scars(r)
+}
+
+// scars lists what did not come back and is no finding.
+func (m *markdown) scars(r chaos.Result) {
+	n := 0
+	for _, e := range r.Experiments {
+		n += len(scars(e))
+	}
+	if n == 0 {
+		return
+	}
+	m.line("\n<details><summary>What did not come back (%d)</summary>\n", n)
+	for _, e := range r.Experiments {
+		for _, s := range scars(e) {
+			m.line("- %s: %s", escape(e.Name), escape(s.Text))
+		}
+	}
+	m.line("\n</details>")
 }
 
 // findings names, for each, the site, the trace and the command that shows it

@@ -23,6 +23,9 @@ type section struct {
 	Recovery    string
 	Recovered   string // with its word
 	Lift        string
+	Stability   string
+	CameBack    string
+	Scars       []scar
 	NotLifted   bool
 	Goodput     [3]string
 	Windows     [3]string // what the table's columns cover
@@ -70,6 +73,7 @@ func newSection(number int, r chaos.Result, e chaos.ExperimentResult, traces map
 	if e.Recovery.Seconds != nil {
 		s.Recovered = howSoon(e.Recovery)
 	}
+	s.Stability, s.CameBack, s.Scars = stability(e), cameBack(e), newScars(e)
 	g := total(e, "goodput")
 	s.Goodput = [3]string{figure(g.Baseline, "share"), figure(g.Fault, "share"), figure(g.After, "share")}
 	for i, w := range []chaos.Window{e.Baseline, e.Fault, e.After} {

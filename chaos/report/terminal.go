@@ -117,12 +117,35 @@ func (t *terminal) experiment(r chaos.Result, e chaos.ExperimentResult) {
 			t.line("  recovery   %s", recovery)
 		}
 	}
+	t.aftermath(e, passed)
 	t.findings(e.Findings)
 	for _, text := range doubts(r, e) {
 		t.line("  %s %s", t.mark(chaos.Inconclusive), plain(text))
 	}
 	t.rows(e, passed)
 	t.hops(e.Hops)
+}
+
+// mostScars are printed; the rest is in the HTML report.
+const mostScars = 3
+
+// aftermath says how the system was left behind: of one that passed, only what
+// is not as it was.
+func (t *terminal) aftermath(e chaos.ExperimentResult, passed bool) {
+	left := scars(e)
+	if text := stability(e); text != "" && (!passed || e.Stability.Class != chaos.Stable) {
+		t.line("  stability  %s", text)
+	}
+	if text := cameBack(e); text != "" && (!passed || len(left) > 0) {
+		t.line("  came back  %s", text)
+	}
+	for i, s := range left {
+		if i == mostScars {
+			t.line("  … and %d more", len(left)-i)
+			break
+		}
+		t.line("  %s %s", t.mark(chaos.Inconclusive), plain(s.Text))
+	}
 }
 
 // rows prints the table, its first column as wide as it must be.

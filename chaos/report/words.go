@@ -29,6 +29,8 @@ func figure(x *float64, unit string) string {
 		return duration(*x)
 	case "x":
 		return fmt.Sprintf("%.2f×", *x)
+	case "bytes":
+		return size(*x)
 	}
 	return count(*x)
 }
@@ -65,6 +67,19 @@ func duration(s float64) string {
 		return "∞"
 	}
 	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
+}
+
+// size prints bytes so that three digits say something.
+func size(bytes float64) string {
+	for _, u := range []struct {
+		of   float64
+		name string
+	}{{1e9, "GB"}, {1e6, "MB"}, {1e3, "kB"}} {
+		if math.Abs(bytes) >= 0.9995*u.of { // never 1e+03 kB
+			return fmt.Sprintf("%.3g %s", bytes/u.of, u.name)
+		}
+	}
+	return fmt.Sprintf("%.0f B", bytes)
 }
 
 // count prints a number of things, its thousands apart.

@@ -26,6 +26,9 @@ func TestWords(t *testing.T) {
 		{report.Duration(math.Inf(1)), "∞", "never"},
 		{report.Count(1234567), "1,234,567", "thousands apart"},
 		{report.Count(-1234), "-1,234", "also below 0"},
+		{report.Size(999_900), "1 MB", "never 1e+03 kB"},
+		{report.Size(12_345_678), "12.3 MB", "three digits"},
+		{report.Size(812), "812 B", "no part of a byte"},
 		{report.Count(999), "999", "no lonely comma"},
 	} {
 		if c.got != c.want {

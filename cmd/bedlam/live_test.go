@@ -91,6 +91,7 @@ func recorded(t *testing.T, p place) {
 	if code, text, _ := p.run(t, "report", "recorded"); code != 0 || !strings.HasPrefix(text, strings.TrimSpace(string(read(t, dir, "report.txt")))) {
 		t.Errorf("report: exit code %d\n%s", code, text)
 	}
+	holding(t, first, entries)
 	exported(t, p, dir)
 	compared(t, p, dir)
 	for _, c := range []struct {
@@ -123,6 +124,31 @@ func recorded(t *testing.T, p place) {
 		code, _, wrong := p.run(t, "judge", copied)
 		if code != c.code || code == exitUsage && strings.Count(wrong, "\n") != 1 {
 			t.Errorf("%s: exit code %d, want %d, and for a refusal one line: %s", c.name, code, c.code, wrong)
+		}
+	}
+}
+
+// instances of services are nineteen: the bank one, all others two each.
+const instances = 19
+
+// holding looks for what the processes said that they hold.
+func holding(t *testing.T, result []byte, entries []chaos.Entry) {
+	if !slices.ContainsFunc(entries, func(e chaos.Entry) bool { return e.Kind == chaos.Lifted }) {
+		t.Log("the machine was too slow for a fault: nothing can be told of what it left")
+		return
+	}
+	var r chaos.Result
+	if err := json.Unmarshal(result, &r); err != nil {
+		t.Fatal(err)
+	}
+	e := r.Experiments[0]
+	if e.Stability == nil || e.Restoration == nil || e.Restoration.Told()+e.Restoration.Untold < instances*4 {
+		t.Errorf("of the processes there is %+v and %+v", e.Stability, e.Restoration)
+	}
+	for _, m := range []string{"memory", "goroutines", "descriptors", "queues"} {
+		i := slices.IndexFunc(e.Rows, func(r chaos.Row) bool { return r.Metric == m })
+		if i < 0 || e.Rows[i].Baseline == nil || m != "queues" && *e.Rows[i].Baseline < instances {
+			t.Errorf("%s: there is no row, or nothing in it: %+v", m, e.Rows)
 		}
 	}
 }

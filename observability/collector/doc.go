@@ -13,7 +13,8 @@
 //     where it failed first, [FirstFailingHop].
 //   - About a window of time, [Store.Between] for spans and [Store.Edges] for
 //     calls, retries, errors and latencies of each edge.
-//   - About a process, [Store.Metrics].
+//   - About a process, [Store.Metrics] for what it said last, and, of a run that
+//     was loaded, [Store.Levels] for how what it held went up and down.
 //
 // Whatever is accepted is kept. Spans that come when the limit on the disk is
 // reached are counted in [Stats.Dropped] and are in neither the folder nor the

@@ -27,6 +27,7 @@ func Load(dir string) (*Store, []string, error) {
 		return nil, nil, fmt.Errorf("loading the recording: %w", err)
 	}
 	s := newStore()
+	s.metrics.levels = map[string]*level{}
 	var torn []string
 	for _, signal := range signals {
 		t, err := s.loadFile(dir, signal, m)

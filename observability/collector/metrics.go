@@ -34,10 +34,13 @@ type Metric struct {
 	Count uint64
 }
 
-// metricTable follows the latest value of each series.
+// metricTable follows the latest value of each series, and of one that was
+// loaded also the way of those that go up and down.
 type metricTable struct {
 	mu     sync.Mutex
 	series map[string]*Metric
+	levels map[string]*level // nil: only the latest
+	points int               // of all levels
 }
 
 func newMetricTable() metricTable { return metricTable{series: map[string]*Metric{}} }
@@ -91,12 +94,16 @@ func (t *metricTable) metric(to Metric, m *metricspb.Metric) {
 	switch d := m.GetData().(type) {
 	case *metricspb.Metric_Gauge:
 		for _, p := range d.Gauge.GetDataPoints() {
-			t.point(to, p.GetAttributes(), p.GetTimeUnixNano(), number(p), 0, false)
+			key := t.point(to, p.GetAttributes(), p.GetTimeUnixNano(), number(p), 0, false)
+			t.level(key, p)
 		}
 	case *metricspb.Metric_Sum:
 		delta := d.Sum.GetAggregationTemporality() == metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA
 		for _, p := range d.Sum.GetDataPoints() {
-			t.point(to, p.GetAttributes(), p.GetTimeUnixNano(), number(p), 0, delta)
+			key := t.point(to, p.GetAttributes(), p.GetTimeUnixNano(), number(p), 0, delta)
+			if !delta && !d.Sum.GetIsMonotonic() {
+				t.level(key, p)
+			}
 		}
 	case *metricspb.Metric_Histogram:
 		delta := d.Histogram.GetAggregationTemporality() == metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA
@@ -122,8 +129,9 @@ func number(p *metricspb.NumberDataPoint) float64 {
 	return p.GetAsDouble()
 }
 
-// point takes one data point; a delta adds to what its series has.
-func (t *metricTable) point(m Metric, attrs []*commonpb.KeyValue, at uint64, value float64, count uint64, delta bool) {
+// point takes one data point; a delta adds to what its series has. It returns
+// the key of the series.
+func (t *metricTable) point(m Metric, attrs []*commonpb.KeyValue, at uint64, value float64, count uint64, delta bool) string {
 	m.Time, m.Value, m.Count = time.Unix(0, int64(at)).UTC(), value, count
 	if len(attrs) > 0 {
 		m.Attrs = make(map[string]string, len(attrs))
@@ -145,6 +153,7 @@ func (t *metricTable) point(m Metric, attrs []*commonpb.KeyValue, at uint64, val
 	case !m.Time.Before(before.Time): // exporters may overtake one another
 		*before = m
 	}
+	return key
 }
 
 func (m *Metric) key() string {

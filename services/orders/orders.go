@@ -88,7 +88,7 @@ func Run(ctx context.Context, a topology.Assignment) error {
 		Migrations: files,
 		Register: func(_ context.Context, e *serve.Env, s *grpc.Server) error {
 			orderspb.RegisterOrdersServer(s, &server{store: postgres{e.DB}, wake: wake})
-			return nil
+			return observeBacklog(e.DB)
 		},
 		Background: []func(context.Context, *serve.Env) error{
 			func(ctx context.Context, e *serve.Env) error {

@@ -40,20 +40,30 @@ const (
 
 // openStore opens the pool, waits for the store and migrates the schema.
 func openStore(ctx context.Context, a topology.Assignment, s Service, log *slog.Logger) (*pgxpool.Pool, error) {
-	config, err := poolConfig(a, s)
+	config, t, err := poolConfig(a, s)
 	if err != nil {
 		return nil, err
 	}
 	if err := migrated(ctx, config.ConnConfig, s, log); err != nil {
 		return nil, err
 	}
-	return pgxpool.NewWithConfig(ctx, config) // connects when first asked
+	pool, err := pgxpool.NewWithConfig(ctx, config) // connects when first asked
+	if err != nil {
+		return nil, err
+	}
+	_, instance, _ := storeOf(a)
+	if err := observePool(pool, t, instance); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
 }
 
-func poolConfig(a topology.Assignment, s Service) (*pgxpool.Config, error) {
+// poolConfig returns how the pool is made, and its tracer.
+func poolConfig(a topology.Assignment, s Service) (*pgxpool.Config, *tracer, error) {
 	config, err := pgxpool.ParseConfig(a.Store)
 	if err != nil {
-		return nil, err // it hides the password
+		return nil, nil, err // it hides the password
 	}
 	store, instance, patience := storeOf(a)
 	config.MaxConns = maxConns
@@ -65,7 +75,8 @@ func poolConfig(a topology.Assignment, s Service) (*pgxpool.Config, error) {
 
 	c := config.ConnConfig
 	c.ConnectTimeout = patience
-	c.Tracer = newTracer(attribute.String("peer.service", store), attribute.String("peer.instance", instance))
+	t := newTracer(attribute.String("peer.service", store), attribute.String("peer.instance", instance))
+	c.Tracer = t
 	c.RuntimeParams["application_name"] = a.Instance.Name
 	c.RuntimeParams["search_path"] = pgx.Identifier{s.Name}.Sanitize()
 	// The store ends what the service itself cannot end any more. A replica
@@ -73,7 +84,7 @@ func poolConfig(a topology.Assignment, s Service) (*pgxpool.Config, error) {
 	// its row locks against the other one.
 	c.RuntimeParams["statement_timeout"] = millis(patience)
 	c.RuntimeParams["idle_in_transaction_session_timeout"] = millis(2 * patience)
-	return config, nil
+	return config, t, nil
 }
 
 func millis(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/exaring/otelpgx"
@@ -21,8 +22,9 @@ const slowAcquire = 5 * time.Millisecond
 // in vain: then it is what explains the request.
 type tracer struct {
 	*otelpgx.Tracer
-	attrs  []attribute.KeyValue
-	tracer trace.Tracer
+	attrs   []attribute.KeyValue
+	tracer  trace.Tracer
+	waiting atomic.Int64 // for a connection
 }
 
 var (
@@ -48,11 +50,13 @@ type acquireKey struct{}
 
 // TraceAcquireStart implements [pgxpool.AcquireTracer].
 func (t *tracer) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
+	t.waiting.Add(1)
 	return context.WithValue(ctx, acquireKey{}, time.Now())
 }
 
 // TraceAcquireEnd implements [pgxpool.AcquireTracer].
 func (t *tracer) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, data pgxpool.TraceAcquireEndData) {
+	t.waiting.Add(-1)
 	begun, ok := ctx.Value(acquireKey{}).(time.Time)
 	if !ok || (data.Err == nil && time.Since(begun) < slowAcquire) || !trace.SpanFromContext(ctx).IsRecording() {
 		return
