@@ -40,10 +40,13 @@ type measure struct {
 //   - a heap's goal was at most 1.46 times as high, from the first collections
 //     after a start, of few megabytes; the memory in use says less, as it climbs
 //     up to the goal for minutes where there is little to do
-//   - goroutines and descriptors were at most 1.09 times as many, and at most 8
-//     more, but for a gateway whose customers had needed more connections while
-//     it was slow and kept them: 1.45 times as many, 49 more
-//   - queues were empty, now and then at least, in every window
+//   - goroutines were at most 1.09 times as many, and at most 8 more, but for a
+//     gateway whose customers had needed more connections while it was slow and
+//     kept them: 1.45 times as many, 49 more
+//
+// Descriptors and queues had not been recorded in those: theirs are from one run
+// on a machine that had no time, with descriptors as goroutines, and queues empty
+// in every window now and then at least.
 //
 // Twice as much, and as much again as a small process has in all, is far from
 // any of these.
