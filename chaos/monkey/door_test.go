@@ -25,6 +25,9 @@ func TestAStrangerStartsNothing(t *testing.T) {
 	}
 	host := func(name string) func(*http.Request) { return func(q *http.Request) { q.Host = name } }
 	deep := strings.Repeat(`{"a":`, 100) + "1" + strings.Repeat("}", 100)
+	// By one byte: who is sent more than it reads hangs up, and the client may
+	// learn that before it has read the answer.
+	tooLarge := killCart + strings.Repeat(" ", 64<<10+1-len(killCart))
 	for _, c := range []struct {
 		why          string
 		code         int
@@ -68,8 +71,8 @@ func TestAStrangerStartsNothing(t *testing.T) {
 		{"a form", 415, "POST", "/v1/faults", killCart, []func(*http.Request){header("Content-Type", "application/x-www-form-urlencoded")}},
 		{"another alphabet", 415, "POST", "/v1/faults", killCart, []func(*http.Request){header("Content-Type", "application/json; charset=utf-7")}},
 		{"packed", 415, "POST", "/v1/faults", killCart, []func(*http.Request){header("Content-Encoding", "gzip")}},
-		{"too large", 413, "POST", "/v1/faults", killCart + strings.Repeat(" ", 65<<10), nil},
-		{"too large, and not said", 413, "POST", "/v1/faults", killCart + strings.Repeat(" ", 65<<10), []func(*http.Request){func(q *http.Request) { q.ContentLength = -1 }}},
+		{"too large", 413, "POST", "/v1/faults", tooLarge, nil},
+		{"too large, and not said", 413, "POST", "/v1/faults", tooLarge, []func(*http.Request){func(q *http.Request) { q.ContentLength = -1 }}},
 		{"cut short", 400, "POST", "/v1/faults", killCart[:20], nil},
 		{"two values", 400, "POST", "/v1/faults", killCart + killCart, nil},
 		{"an unknown name", 400, "POST", "/v1/faults", `{"fault":"kill","selector":{"instances":["cart-2"]},"duration":"5s","command":"rm"}`, nil},
