@@ -184,11 +184,11 @@ func perform(ctx context.Context, o Options, p chaos.Plan, schedule chaos.Schedu
 	case <-time.After(warmUp):
 	case <-ctx.Done():
 	}
-	abort := map[string]float64{}
+	abort, watches := map[string]float64{}, map[string]time.Duration{}
 	for _, e := range p.Experiments {
-		abort[e.Name] = e.Abort
+		abort[e.Name], watches[e.Name] = e.Abort, e.Watch.D()
 	}
-	runErr := runner.Run(ctx, runner.Options{System: s.system, Schedule: schedule, Abort: abort, Control: p.Control, Journal: journal,
+	runErr := runner.Run(ctx, runner.Options{System: s.system, Schedule: schedule, Abort: abort, Watch: watches, Control: p.Control, Journal: journal,
 		Build: fault.Build, Supported: fault.Supported, Goodput: w.goodput, Spans: s.collector,
 		Audit: func(ctx context.Context, name string, since time.Time) error {
 			sources, err := stores(s.system)
