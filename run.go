@@ -176,7 +176,14 @@ func perform(ctx context.Context, o Options, p chaos.Plan, schedule chaos.Schedu
 	if err != nil {
 		return err
 	}
+	abort, watches := map[string]float64{}, map[string]time.Duration{}
+	for _, e := range p.Experiments {
+		abort[e.Name], watches[e.Name] = e.Abort, e.Watch.D()
+	}
 	w := &watch{g: g, start: start, observe: o.Observe, of: len(schedule.Experiments)}
+	for _, e := range schedule.Experiments {
+		w.last = append(w.last, expected+watches[e.Name])
+	}
 	stop := w.every(500 * time.Millisecond)
 	defer stop()
 	w.progress(runner.Progress{Phase: "warm-up", Of: len(schedule.Experiments)})
@@ -184,11 +191,7 @@ func perform(ctx context.Context, o Options, p chaos.Plan, schedule chaos.Schedu
 	case <-time.After(warmUp):
 	case <-ctx.Done():
 	}
-	abort := map[string]float64{}
-	for _, e := range p.Experiments {
-		abort[e.Name] = e.Abort
-	}
-	runErr := runner.Run(ctx, runner.Options{System: s.system, Schedule: schedule, Abort: abort, Control: p.Control, Journal: journal,
+	runErr := runner.Run(ctx, runner.Options{System: s.system, Schedule: schedule, Abort: abort, Watch: watches, Control: p.Control, Journal: journal,
 		Build: fault.Build, Supported: fault.Supported, Goodput: w.goodput, Spans: s.collector,
 		Audit: func(ctx context.Context, name string, since time.Time) error {
 			sources, err := stores(s.system)
@@ -282,6 +285,7 @@ type watch struct {
 	start   time.Time
 	observe func(Status)
 	of      int
+	last    []time.Duration // how long each experiment takes, about
 
 	mu    sync.Mutex
 	at    runner.Progress
@@ -308,7 +312,7 @@ func goodput(seconds []loadgen.Second, from, to time.Duration) (good, decided in
 	return good, decided
 }
 
-// expected is about how long one experiment takes: up to a second until it
+// expected is about how long one experiment takes without a watch: up to a second until it
 // strikes, the hold, a second or two for the proofs, the recovery, the audit.
 const expected = 13 * time.Second
 
@@ -334,12 +338,23 @@ func (w *watch) tell() {
 	switch s.Phase {
 	case "quiet":
 	case "warm-up", "baseline":
-		s.Left += time.Duration(w.of)*expected + max(0, warmUp+runner.Baseline-time.Since(w.start))
+		s.Left += w.from(0) + max(0, warmUp+runner.Baseline-time.Since(w.start))
 	default:
-		s.Left += time.Duration(w.of-s.Index)*expected + max(0, expected-time.Since(begun))
+		s.Left += w.from(s.Index) + max(0, w.from(s.Index-1)-w.from(s.Index)-time.Since(begun))
 	}
 	s.Live = w.g.Live()
 	w.observe(s)
+}
+
+// from is about how long the experiments take from the one of that place on.
+func (w *watch) from(place int) time.Duration {
+	left := time.Duration(0)
+	for i, d := range w.last {
+		if i >= place {
+			left += d
+		}
+	}
+	return left
 }
 
 func (w *watch) every(d time.Duration) (stop func()) {

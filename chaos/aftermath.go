@@ -3,6 +3,7 @@ package chaos
 // The classes of what a system does once the fault is gone.
 const (
 	Stable     = "stable"     // it was well again at once
+	Vulnerable = "vulnerable" // so it was, but what it asked again would have filled its bottleneck
 	SlowDrain  = "slow-drain" // it got well by and by, or was getting well at the end
 	Metastable = "metastable" // it stayed broken, though nobody asked for more than before
 	Unclear    = "unclear"    // the record does not tell
@@ -20,7 +21,23 @@ type Stability struct {
 	Offered *float64 `json:"offered"`
 	// Amplification is attempts over first attempts then: what may keep it so.
 	Amplification *float64 `json:"amplification"`
-	Text          string   `json:"text"` // one sentence
+	// Headroom is that of the bottleneck, if the experiment states one.
+	Headroom *Headroom `json:"headroom,omitempty"`
+	Text     string    `json:"text"` // one sentence
+}
+
+// Headroom says how much of a stated capacity a system would need whose calls
+// are all tried as often as they were under the trigger. With less than all of
+// it nothing can keep the system broken; from there on, a longer trigger may.
+type Headroom struct {
+	Edge     string  `json:"edge"`     // from->to
+	Capacity float64 `json:"capacity"` // calls a second
+	Usual    float64 `json:"usual"`    // first attempts a second in the baseline
+	// Attempts are those for each first one while the trigger was on; nil if
+	// there were none, or no traces of them.
+	Attempts *float64 `json:"attempts"`
+	// Needed is Usual times Attempts over Capacity.
+	Needed *float64 `json:"needed"`
 }
 
 // A Restoration says what of a system's processes came back to where it was in

@@ -50,6 +50,13 @@ type Passing interface {
 	Passes() bool
 }
 
+// A Bottleneck is a fault that lets only so many requests through: what the
+// system can do then depends on that, and not on the machine.
+type Bottleneck interface {
+	// Capacity is how many requests a second it lets through at most.
+	Capacity() float64
+}
+
 // An Accountant is a fault that can be told exactly by which requests it was
 // met. Without an account it infers that from spans, by edge and time.
 type Accountant interface {
@@ -154,6 +161,9 @@ type Experiment struct {
 	// Abort is the least share of good responses, over the last 3 s of the
 	// fault phase, at which the experiment goes on; 0 never aborts.
 	Abort float64
+	// Watch is how long the load and the steps without a duration go on when
+	// the last of those that have one, the trigger, has been lifted; 0: not.
+	Watch topology.Duration
 }
 
 // A Hypothesis is what should hold, written down before the run.

@@ -31,7 +31,7 @@ func (b bad) exit() int {
 	return 3
 }
 
-var bads = slices.Concat(badData, badAnswers, badCalls, badHistories, badLevels, badMeasures, badRecords)
+var bads = slices.Concat(badData, badAnswers, badCalls, badHistories, badLevels, badMeasures, badRecords, badWatches)
 
 // badData are those that the stores show.
 var badData = []bad{

@@ -66,6 +66,10 @@ var opens = experimentCheck{
 // little less than the breaker's window, of timeouts those that took the edge's
 // whole time, and all other ends of the whole window against them; and all anew
 // after each stretch in which it may have been open and each restart of the caller.
+// A breaker may have opened for failures that nobody can be sure of, and closed
+// again before those that were under way had all ended: when nobody had set out
+// for about as long as it stays open, and no later than so long after the last
+// who did.
 func past(all []collector.Span, p topology.Policy, lives []time.Time) []collector.Span {
 	b := p.Breaker
 	window, open := b.Window.D(), b.Open.D()
@@ -77,8 +81,13 @@ func past(all []collector.Span, p topology.Policy, lives []time.Time) []collecto
 	slices.SortFunc(ended, func(a, b collector.Span) int { return cmp.Or(a.End.Compare(b.End), byStart(a, b)) })
 	var out []collector.Span
 	var since time.Time // from when on outcomes count
-	from := 0
+	from, set := 0, 0   // set out by the end of s
 	for i, s := range ended {
+		for ; set < len(all) && !all[set].Start.After(s.End); set++ {
+			if set > 0 && all[set].Start.Sub(all[set-1].Start) >= open*8/10 && all[set].Start.After(since) {
+				since = all[set].Start
+			}
+		}
 		if s.Start.Before(since) {
 			continue
 		}
@@ -98,7 +107,7 @@ func past(all []collector.Span, p topology.Policy, lives []time.Time) []collecto
 		if failed < max(b.Requests, 1) || float64(failed) < b.Ratio*float64(n) {
 			continue
 		}
-		begin, end := s.End.Add(aMoment), s.End.Add(open-aMoment)
+		begin, end := s.End.Add(aMoment), all[set-1].Start.Add(open-aMoment)
 		if slices.ContainsFunc(lives, func(t time.Time) bool { return !t.Before(s.End.Add(-window)) && t.Before(end) }) {
 			continue // another life of the caller: its breakers know nothing
 		}

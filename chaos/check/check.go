@@ -72,7 +72,7 @@ const (
 // experimentChecks are asked in this order; those that explain come before
 // those that only notice.
 var experimentChecks = []experimentCheck{
-	witnessed, lifted, finished, punctual, audited, planned, limits, recovered, aborted, truth, timeouts, retries,
+	witnessed, lifted, finished, punctual, audited, planned, limits, recovered, stays, aborted, truth, timeouts, retries,
 	insistence, finality, persistence, backoff, keys, deadlines, swallowed, fallback, optionals, opens, closes, bulkheads, collateral, scars,
 }
 

@@ -163,7 +163,7 @@ func (v *view) recovery(c clock) (reading, comeback) {
 	var longest reading
 	var of comeback
 	for i, b := range v.comebacks() {
-		x := v.backIn(b.at, least, c)
+		x := v.backIn(chaos.Window{From: b.at, To: v.after.To}, least, c)
 		// One that cannot be told may be longer than any but one that never came.
 		if i == 0 || slower(x, longest) {
 			longest, of = x, b
@@ -183,14 +183,14 @@ func slower(a, b reading) bool {
 	return b.value != nil && *a.value > *b.value || math.IsInf(*a.value, 1)
 }
 
-// backIn is the time from a moment until goodput is, for recoveredFor seconds,
-// at least so high.
-func (v *view) backIn(since, least float64, c clock) reading {
-	n := int(v.after.To - since)
+// backIn is the time from the beginning of a window until goodput is, for
+// recoveredFor seconds, at least so high.
+func (v *view) backIn(w chaos.Window, least float64, c clock) reading {
+	n := int(w.To - w.From)
 	var took *float64
-	v.m.sliding(chaos.Window{From: since, To: v.after.To}, least, c, func(begin float64, in bool) bool {
+	v.m.sliding(w, least, c, func(begin float64, in bool) bool {
 		if in {
-			x := tenths(begin - since)
+			x := tenths(begin - w.From)
 			took = &x
 		}
 		return !in
@@ -198,7 +198,7 @@ func (v *view) backIn(since, least float64, c clock) reading {
 	if took != nil {
 		return reading{took, n}
 	}
-	if _, gaveUp := v.has(chaos.NotRecovered); gaveUp || v.ended && n >= looked {
+	if _, gaveUp := v.has(chaos.NotRecovered); gaveUp && w.To == v.after.To || v.ended && n >= looked {
 		never := math.Inf(1)
 		return reading{&never, n}
 	}

@@ -60,15 +60,19 @@ type world struct {
 	noFinal  bool
 	noFault  bool // the judge is given no faults to ask
 	levels   levels
+	capacity float64 // of the faults that are bottlenecks
 	n        uint64
 }
 
 // meets is a fault that failed calls to an instance have met.
 type meets struct {
 	chaos.Fault
-	peer   string
-	passes bool
+	peer     string
+	passes   bool
+	capacity float64 // 0: it is no bottleneck
 }
+
+func (m meets) Capacity() float64 { return m.capacity }
 
 func (m meets) Passes() bool { return m.passes }
 
@@ -268,7 +272,13 @@ func (w *world) record() *chaos.Record {
 	if !w.noFault {
 		for _, e := range w.schedule.Experiments {
 			for _, f := range e.Faults {
-				rec.Faults[f.ID] = meets{peer: f.Instances[0], passes: len(f.Args) == 0}
+				m := meets{passes: len(f.Args) == 0}
+				if len(f.Links) > 0 {
+					m.peer, m.capacity = f.Links[0].To, w.capacity
+				} else {
+					m.peer = f.Instances[0]
+				}
+				rec.Faults[f.ID] = m
 			}
 		}
 	}

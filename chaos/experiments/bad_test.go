@@ -55,13 +55,54 @@ func TestGood(t *testing.T) {
 	}
 }
 
+// A watch begins when a trigger has gone, and lasts from ten seconds to ten minutes.
+func TestWatch(t *testing.T) {
+	with := func(lines string) string { return strings.Replace(good, "abort: 0.5\n", lines, 1) }
+	e, err := experiments.Parse("mine.yaml", []byte(with("watch: 2m\n")))
+	if err != nil || e.Watch != topology.Duration(120e9) {
+		t.Fatalf("watch %v, %v", e.Watch, err)
+	}
+	b, err := experiments.Format(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := experiments.Parse("mine.yaml", b); err != nil || again.Watch != e.Watch {
+		t.Errorf("read back: watch %v, %v", again.Watch, err)
+	}
+	if err := experiments.Fit(e, services.Shop()); err != nil {
+		t.Error(err)
+	}
+	e.Method = e.Method[1:] // what lasts is no trigger
+	if err := experiments.Fit(e, services.Shop()); err == nil || !strings.Contains(err.Error(), "give a step a duration") {
+		t.Errorf("without a trigger: %v", err)
+	}
+	for _, limit := range []string{"10s", "10m"} {
+		if _, err := experiments.Parse("mine.yaml", []byte(with("watch: "+limit+"\n"))); err != nil {
+			t.Error(err)
+		}
+	}
+	for lines, want := range map[string]string{
+		"watch: 9s\n":              "watch is 9s, want 10s to 10m0s",
+		"watch: 11m\n":             "want 10s to 10m0s",
+		"watch: -1s\n":             "want 10s to 10m0s",
+		"watch: soon\n":            "mine.yaml:14",
+		"watch: 1m\nabort: 0.5\n":  "leave one of them out",
+		"watch: 1m\nwatch: 120s\n": "stands twice",
+		"watch: {for: 120s}\n":     "mine.yaml:14",
+	} {
+		if _, err := experiments.Parse("mine.yaml", []byte(with(lines))); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %s", lines, err, want)
+		}
+	}
+}
+
 func TestBad(t *testing.T) {
 	var faults []string
 	for _, k := range fault.Kinds() {
 		faults = append(faults, k.Name)
 	}
 	for _, c := range []struct{ name, old, new, want string }{
-		{"a misspelt key", "abort: 0.5", "aborts: 0.5", `x.yaml:14: unknown key "aborts" in an experiment (want abort, description, method, rollbacks, steady-state-hypothesis, tags, title)`},
+		{"a misspelt key", "abort: 0.5", "aborts: 0.5", `x.yaml:14: unknown key "aborts" in an experiment (want abort, description, method, rollbacks, steady-state-hypothesis, tags, title, watch)`},
 		{"a key twice", "abort: 0.5", "abort: 0.5\nabort: 0.6", `x.yaml:15: key "abort" stands twice in an experiment`},
 		{"a misspelt key of the hypothesis", "  title: H", "  titel: H", `x.yaml:5: unknown key "titel" in steady-state-hypothesis (want margins, probes, title)`},
 		{"a misspelt key of a probe", "tolerance: [0.9, 1]", "tolerances: [0.9, 1]", `x.yaml:7: unknown key "tolerances" in a probe (want arguments, name, tolerance)`},
@@ -102,14 +143,14 @@ func TestBad(t *testing.T) {
 		{"an empty list of services", "{services: [bank]}", "{services: []}", `x.yaml:10: an empty selector would harm everything: name services, instances, zones or tiers`},
 		{"no action", "action: kill, ", "", `x.yaml:12: the step has no action`},
 		{"no title", "title: T\n", "", `x.yaml:1: the experiment has no title`},
-		{"no probes", "  probes:", "  probes: []\ndescription2:", `x.yaml:7: unknown key "description2" in an experiment (want abort, description, method, rollbacks, steady-state-hypothesis, tags, title)`},
+		{"no probes", "  probes:", "  probes: []\ndescription2:", `x.yaml:7: unknown key "description2" in an experiment (want abort, description, method, rollbacks, steady-state-hypothesis, tags, title, watch)`},
 		{"an abort limit of all", "abort: 0.5", "abort: 1", `x.yaml:1: abort is 1, want a share from 0 to less than 1`},
 		{"an abort limit that is none", "abort: 0.5", "abort: .nan", `x.yaml:1: abort is NaN, want a share from 0 to less than 1`},
 		{"an abort limit in words", "abort: 0.5", "abort: half", "x.yaml:14: cannot unmarshal !!str `half` into float64"},
 		{"rollbacks", "rollbacks: []", "rollbacks: [{action: heal}]", `x.yaml:13: rollbacks are not written down here: every fault is lifted, always; leave the list empty`},
 		{"an alias", "description: D\ntags: [mine]", "description: &d D\ntags: [*d]", `x.yaml:1: anchors and aliases are not read here`},
 		{"two documents", "abort: 0.5", "abort: 0.5\n---\ntitle: U", `x.yaml: holds more than one document`},
-		{"a method that is no list", "rollbacks: []\nabort: 0.5", "abort: 0.5\nmethod2: 1", `x.yaml:14: unknown key "method2" in an experiment (want abort, description, method, rollbacks, steady-state-hypothesis, tags, title)`},
+		{"a method that is no list", "rollbacks: []\nabort: 0.5", "abort: 0.5\nmethod2: 1", `x.yaml:14: unknown key "method2" in an experiment (want abort, description, method, rollbacks, steady-state-hypothesis, tags, title, watch)`},
 		{"parameters that JSON cannot hold", "hold: true", "hold: .inf", `x.yaml:12: parameters: json: unsupported value: +Inf`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -47,7 +47,7 @@ func TestBuiltIn(t *testing.T) {
 			if !slices.ContainsFunc(e.Hypothesis.Limits, func(l chaos.Limit) bool { return l.Phase == "after" || l.Metric == "recovery" }) {
 				t.Error("no limit speaks of the time after the fault")
 			}
-			if e.Abort <= 0 && e.Name != "shop-postgres-killed" { // whose outage is the point
+			if e.Abort <= 0 && e.Watch == 0 && e.Name != "shop-postgres-killed" { // whose outage is the point
 				t.Error("it never aborts")
 			}
 		})

@@ -116,6 +116,7 @@ func (d decoder) experiment(b []byte) (chaos.Experiment, error) {
 		"description": d.into(&e.Description),
 		"tags":        d.into(&e.Tags),
 		"abort":       d.into(&e.Abort),
+		"watch":       d.into(&e.Watch),
 		"steady-state-hypothesis": func(n *yaml.Node) (err error) {
 			e.Hypothesis, err = d.hypothesis(n)
 			return err
@@ -147,6 +148,9 @@ func (d decoder) experiment(b []byte) (chaos.Experiment, error) {
 		return e, d.errorf(root, "the experiment has no steady-state-hypothesis with probes: nothing could be judged")
 	case !(e.Abort >= 0 && e.Abort < 1): // not a number is none of these
 		return e, d.errorf(root, "abort is %v, want a share from 0 to less than 1", e.Abort)
+	}
+	if err := watched(e); err != nil {
+		return e, d.errorf(root, "%w", err)
 	}
 	return e, nil
 }

@@ -39,7 +39,11 @@ func Format(e chaos.Experiment) ([]byte, error) {
 		} `yaml:"steady-state-hypothesis"`
 		Method []*yaml.Node `yaml:"method"`
 		Abort  float64      `yaml:"abort,omitempty"`
+		Watch  string       `yaml:"watch,omitempty"`
 	}{Title: e.Title, Description: e.Description, Tags: e.Tags, Abort: e.Abort}
+	if e.Watch > 0 {
+		file.Watch = e.Watch.String()
+	}
 	file.Hypothesis.Title = e.Hypothesis.Title
 	for _, l := range e.Hypothesis.Limits {
 		if l.Phase == "fault" { // is what an unnamed one is, and some metrics take none

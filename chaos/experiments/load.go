@@ -160,6 +160,9 @@ func Parse(name string, b []byte) (chaos.Experiment, error) {
 // Fit reports the first step of an experiment that a topology has no place
 // for: a service or instance that it has not got, an edge that does not exist.
 func Fit(e chaos.Experiment, t topology.System) error {
+	if err := watched(e); err != nil {
+		return fmt.Errorf("%s: %w", e.Name, err)
+	}
 	for i, step := range e.Method {
 		if err := fit(step, t); err != nil {
 			return fmt.Errorf("%s: step %d (%s): %w", e.Name, i+1, step.Action, err)

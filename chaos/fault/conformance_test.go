@@ -17,6 +17,7 @@ import (
 // that needs some adds its own.
 var samples = map[string]string{
 	"cancel":           `{"after":"20ms"}`,
+	"capacity":         `{"concurrency":2,"service_time":"300ms"}`,
 	"corrupt":          `{"percent":5}`,
 	"disk_slow":        `{"latency":"50ms"}`,
 	"dns_delay":        `{"delay":{"latency":"300ms","jitter":"50ms"}}`,
@@ -317,6 +318,10 @@ func TestBadParameters(t *testing.T) {
 		{"delay_request", ``, "", "delay must be more than 0"},
 		{"delay_request", `{"delay":"1h"}`, "", "at most 10m0s"},
 		{"delay_request", `{"delay":{"latency":"1s"}}`, "", "cannot unmarshal"},
+		{"capacity", ``, "", "concurrency must be between 1 and 1000, it is 0"},
+		{"capacity", `{"concurrency":1001,"service_time":"1s"}`, "", "it is 1001"},
+		{"capacity", `{"concurrency":1}`, "", "service_time must be more than 0"},
+		{"capacity", `{"concurrency":1,"service_time":"11m"}`, "", "at most 10m0s"},
 		{"drop_response", `{"instead":"never"}`, "", "neither reset nor silence"},
 		{"drop_response", `{"instead":{}}`, "", "neither reset nor silence"},
 		{"duplicate_request", `{"times":3}`, "", `unknown field "times"`},

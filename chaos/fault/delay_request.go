@@ -3,7 +3,6 @@ package fault
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/deploy"
@@ -35,18 +34,9 @@ func newDelayRequest(r chaos.Resolved) (chaos.Fault, error) {
 	return f, f.harm(r, map[string]any{"delay": f.Delay})
 }
 
-// Probe wants an answer over every link no sooner than the delay, and past the
-// relay sooner. A delay that nobody would wait for is seen by
-// the silence.
+// Probe wants an answer over every link no sooner than the delay.
 func (f *delayRequest) Probe(ctx context.Context, s deploy.System, injected bool) (string, error) {
-	const patience = 3 * time.Second // as of slow_close: longer than this the runner does not wait
-	least, limit := f.Delay.D(), f.Delay.D()+2*time.Second
-	if least > patience {
-		least, limit = patience, patience
-	}
-	return f.probe(ctx, s, injected, limit, func(a reply) bool {
-		return a.took >= least && (a.err == nil || silent(a.err))
-	})
+	return f.probeLate(ctx, s, injected, f.Delay.D())
 }
 
 // Met reports a call that took as long, or failed.

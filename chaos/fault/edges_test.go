@@ -50,6 +50,7 @@ func TestRules(t *testing.T) {
 		{"abort", `{"status":"ABORTED","path":"/a.B/*"}`, "", `both abort {"path":"/a.B/*","percent":100,"status":"ABORTED"}`},
 		{"abort", `{"status":503,"method":"POST","percent":20}`, "", `both abort {"method":"POST","percent":20,"status":"503"}`},
 		{"delay_request", samples["delay_request"], "", `both delay_request {"delay":"300ms","percent":100}`},
+		{"capacity", samples["capacity"], "", `both capacity {"concurrency":2,"percent":100,"service_time":"300ms"}`},
 		{"drop_response", `{"instead":"silence"}`, "", `both drop_response {"instead":"silence","percent":100}`},
 		{"duplicate_request", "", "", `both duplicate_request {"percent":100}`},
 		{"reset", "", "", `both reset {"probability":1}`},

@@ -19,8 +19,10 @@ var strength = map[string]bool{
 	"latency": true, "jitter": true, "delay": true, "correlation": true, "reorder": true,
 	"percent": true, "probability": true, "loss": true, "corrupt": true, "duplicate": true,
 	"factor": true, "buyers": true, "requests": true, "workers": true, "memory": true, "skew": true, "size_variation": true, "every": true,
+	"service_time": true,
 
 	"rate": false, "bytes": false, "cpus": false, "spare": false, "life": false, "after": false, "over": false, "average_size": false,
+	"concurrency": false,
 }
 
 // Milder returns the parameters of a harm, as often as one of them can be made

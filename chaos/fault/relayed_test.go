@@ -112,6 +112,7 @@ func TestProbesSeeTheRelay(t *testing.T) {
 		// A share of the requests is seen too; 60 in a hundred take eight at most.
 		"abort":             {"", `{"percent":60,"path":"/a/*"}`},
 		"delay_request":     {`{"delay":"150ms"}`},
+		"capacity":          {`{"concurrency":1,"service_time":"150ms"}`},
 		"drop_response":     {"", `{"instead":"silence","path":"/a/b"}`},
 		"duplicate_request": {"", `{"percent":60}`},
 	}

@@ -200,6 +200,19 @@ func (q *routed) probe(ctx context.Context, s deploy.System, injected bool, limi
 	return fmt.Sprintf("%s harmed: %s", count(len(q.rule.Links), "link's requests are", "links' requests are"), saw[0]), err
 }
 
+// probeLate wants an answer over every link no sooner than least, and past the
+// relay sooner. What nobody would wait for is seen by the silence.
+func (q *routed) probeLate(ctx context.Context, s deploy.System, injected bool, least time.Duration) (string, error) {
+	const patience = 3 * time.Second // as of slow_close: longer than this the runner does not wait
+	limit := least + 2*time.Second
+	if least > patience {
+		least, limit = patience, patience
+	}
+	return q.probe(ctx, s, injected, limit, func(a reply) bool {
+		return a.took >= least && (a.err == nil || silent(a.err))
+	})
+}
+
 // on reports whether a span is a call over one of the links that this fault has
 // met for sure, or, while nobody has told which those are, one of the route for
 // which guess holds.

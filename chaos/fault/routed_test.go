@@ -121,6 +121,7 @@ func TestMetByRequests(t *testing.T) {
 		{"abort", `{` + route + `}`, span(id, "back.v1.Back/Do", "UNAVAILABLE", 0), span(id, "back.v1.Back/Do", "OK", 0)},
 		{"abort", `{` + route + `,"status":"NOT_FOUND"}`, span(id, "back.v1.Back/Do", "NOT_FOUND", 0), span(id, "back.v1.Back/Else", "NOT_FOUND", 0)},
 		{"abort", `{"status":503}`, span(id, "checkout", "503", 0), span(id, "checkout", "500", 0)},
+		{"capacity", `{` + route + `,"concurrency":4,"service_time":"300ms"}`, span(id, "back.v1.Back/Do", "OK", 300*time.Millisecond), span(id, "back.v1.Back/Do", "OK", 299*time.Millisecond)},
 		{"delay_request", `{` + route + `,"delay":"300ms"}`, span(id, "back.v1.Back/Do", "OK", 300*time.Millisecond), span(id, "back.v1.Back/Do", "OK", 299*time.Millisecond)},
 		{"drop_response", `{` + route + `}`, span(id, "back.v1.Back/Do", "INTERNAL", 0), span(id, "back.v1.Back/Do", "OK", 0)},
 		{"drop_response", `{` + route + `,"instead":"UNAVAILABLE"}`, span(id, "back.v1.Back/Do", "UNAVAILABLE", 0), span(id, "back.v1.Back/Do", "INTERNAL", 0)},
@@ -172,9 +173,12 @@ func TestRequestProbesWantTheLinkToBeGuilty(t *testing.T) {
 			// Being late is what this is; a floor, which no busy machine breaks.
 			<-time.After(120 * time.Millisecond)
 		},
+		"capacity": func(http.ResponseWriter, *http.Request) {
+			<-time.After(120 * time.Millisecond)
+		},
 		"drop_response": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	}
-	args := map[string]string{"delay_request": `{"delay":"100ms"}`, "drop_response": `{"instead":502}`}
+	args := map[string]string{"capacity": `{"concurrency":1,"service_time":"100ms"}`, "delay_request": `{"delay":"100ms"}`, "drop_response": `{"instead":502}`}
 	for action, harm := range guilty {
 		s := newFake()
 		server := httptest.NewServer(harm)
@@ -187,5 +191,18 @@ func TestRequestProbesWantTheLinkToBeGuilty(t *testing.T) {
 		if saw, err := f.(chaos.Prober).Probe(t.Context(), s, true); err == nil {
 			t.Errorf("%s: saw %q although past the relay it is the same", action, saw)
 		}
+	}
+}
+
+// What a bottleneck lets through is stated: its places over the service time, on
+// each of its links.
+func TestCapacityIsStated(t *testing.T) {
+	links := shop().LinksOf(shop().Edges[1])
+	f, err := fault.Build(chaos.Resolved{ID: "x/1", Action: "capacity", Links: links, Args: chaos.RawArgs(`{"concurrency":3,"service_time":"50ms"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, want := f.(chaos.Bottleneck).Capacity(), float64(60*len(links)); c != want {
+		t.Errorf("%v a second over %d links, want %v", c, len(links), want)
 	}
 }

@@ -23,6 +23,20 @@ func stability(e chaos.ExperimentResult) string {
 	return afterwards(e) + ": " + plain(e.Stability.Text)
 }
 
+// headroom says what a bottleneck lets through and what is asked of it; empty
+// if the experiment states none.
+func headroom(e chaos.ExperimentResult) string {
+	if e.Stability == nil || e.Stability.Headroom == nil {
+		return ""
+	}
+	h := e.Stability.Headroom
+	text := fmt.Sprintf("%s lets %s calls a second through, and is asked %s in the baseline", cut(plain(h.Edge), mostWord), count(h.Capacity), count(h.Usual))
+	if h.Attempts != nil && h.Needed != nil {
+		text += fmt.Sprintf("; with %s attempts for each first one, as under the trigger, %s of it would be needed", figure(h.Attempts, "x"), figure(h.Needed, "share"))
+	}
+	return text
+}
+
 // back is how many measures of the processes came back.
 func back(e chaos.ExperimentResult) string {
 	if e.Restoration == nil || e.Restoration.Told() == 0 {

@@ -117,7 +117,8 @@ func failed() chaos.ExperimentResult {
 		Recovery: chaos.Recovery{Status: "not-recovered", Lift: "2 links answer after 600 µs"},
 		Baseline: chaos.Window{From: 3, To: 13}, Fault: chaos.Window{From: 28, To: 37.5}, After: chaos.Window{From: 38.5, To: 43},
 		Stability: &chaos.Stability{Class: chaos.Metastable, Watched: 121, Goodput: of(0.1), Offered: of(1.01), Amplification: of(3.2),
-			Text: "in the second minute after the fault goodput was 10 % of the baseline's, with 3.20 attempts for each first one, though nobody asked for more"},
+			Headroom: &chaos.Headroom{Edge: "payment->bank", Capacity: 200, Usual: 110.4, Attempts: of(2.5), Needed: of(1.38)},
+			Text:     "in the second minute after the fault goodput was 10 % of the baseline's, with 3.20 attempts for each first one, though nobody asked for more"},
 		Restoration: scarred(),
 		Rows:        rows([3]float64{1, 0.8125, 0.9}, chaos.Fail),
 		Findings: []chaos.Finding{
@@ -229,7 +230,7 @@ func hostile() chaos.Result {
 		}
 		e.Findings = []chaos.Finding{{Check: evil, Site: evil, Mechanism: evil, Text: evil, Trace: evil, Repeat: evil, Verdict: chaos.Fail}}
 		e.Hops = []chaos.Hop{{Phase: evil, Site: evil, Error: evil, Example: evil, Count: -1}}
-		e.Stability = &chaos.Stability{Class: evil, Text: evil}
+		e.Stability = &chaos.Stability{Class: evil, Text: evil, Headroom: &chaos.Headroom{Edge: evil}}
 		e.Restoration = &chaos.Restoration{Scars: []chaos.Scar{{Instance: evil, Measure: evil, Metric: evil, Unit: evil, Text: evil}}}
 	}
 	r.Findings = r.Experiments[0].Findings
@@ -299,7 +300,7 @@ func crooked() chaos.Result {
 	r.Experiments[4].Fault = chaos.Window{From: 1e9, To: 2e9}
 	r.Experiments[0].Rows[0].Fault = of(math.NaN())
 	r.Experiments[0].Rows[3].Fault = of(math.Inf(1))
-	r.Experiments[0].Stability.Watched = math.NaN()
+	r.Experiments[0].Stability.Watched, r.Experiments[0].Stability.Headroom = math.NaN(), &chaos.Headroom{Edge: "a->b", Capacity: math.NaN(), Usual: math.Inf(1), Attempts: of(math.NaN()), Needed: of(math.Inf(1))}
 	r.Experiments[1].Restoration.Watched, r.Experiments[1].Restoration.Scars[0].Since = math.NaN(), math.Inf(1)
 	r.Experiments[1].Rows[len(r.Experiments[1].Rows)-1].Fault = of(math.NaN())
 	r.Series.OK = r.Series.OK[:3]

@@ -76,7 +76,17 @@ func (m *markdown) experiments(r chaos.Result) {
 			count(e.Injection.Witnesses), figure(g.Baseline, "share"), figure(g.Fault, "share"), figure(g.After, "share"), escape(recovered(e.Recovery)),
 			escape(afterwards(e)), back(e))
 	}
+	m.capacities(r)
 	m.scars(r)
+}
+
+// capacities say what the bottlenecks let through.
+func (m *markdown) capacities(r chaos.Result) {
+	for _, e := range r.Experiments {
+		if text := headroom(e); text != "" {
+			m.line("\n%s: %s.", escape(e.Name), escape(text))
+		}
+	}
 }
 
 // scars lists what did not come back and is no finding.

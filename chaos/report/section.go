@@ -24,6 +24,7 @@ type section struct {
 	Recovered   string // with its word
 	Lift        string
 	Stability   string
+	Headroom    string
 	CameBack    string
 	Scars       []scar
 	NotLifted   bool
@@ -73,7 +74,7 @@ func newSection(number int, r chaos.Result, e chaos.ExperimentResult, traces map
 	if e.Recovery.Seconds != nil {
 		s.Recovered = howSoon(e.Recovery)
 	}
-	s.Stability, s.CameBack, s.Scars = stability(e), cameBack(e), newScars(e)
+	s.Stability, s.Headroom, s.CameBack, s.Scars = stability(e), headroom(e), cameBack(e), newScars(e)
 	g := total(e, "goodput")
 	s.Goodput = [3]string{figure(g.Baseline, "share"), figure(g.Fault, "share"), figure(g.After, "share")}
 	for i, w := range []chaos.Window{e.Baseline, e.Fault, e.After} {

@@ -133,8 +133,12 @@ const mostScars = 3
 // is not as it was.
 func (t *terminal) aftermath(e chaos.ExperimentResult, passed bool) {
 	left := scars(e)
-	if text := stability(e); text != "" && (!passed || e.Stability.Class != chaos.Stable) {
+	told := headroom(e)
+	if text := stability(e); text != "" && (!passed || e.Stability.Class != chaos.Stable || told != "") {
 		t.line("  stability  %s", text)
+	}
+	if told != "" {
+		t.line("  capacity   %s", told)
 	}
 	if text := cameBack(e); text != "" && (!passed || len(left) > 0) {
 		t.line("  came back  %s", text)

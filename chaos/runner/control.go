@@ -15,7 +15,7 @@ const proofs = 2 * time.Second
 // so that the moments of a run with them are in the record of one without.
 func (r *run) idle(ctx context.Context, e chaos.ScheduledExperiment) error {
 	r.phase("hold", "a control: nothing is injected")
-	end := time.Now().Add(fullLength(e))
+	end := time.Now().Add(fullLength(e) + r.Watch[e.Name])
 	for time.Now().Before(end) {
 		if err := r.tick(ctx); err != nil {
 			return err

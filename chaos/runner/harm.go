@@ -88,7 +88,26 @@ func (r *run) holding(faults []*Harm, w *witness) (done bool, err error) {
 	if waiting || held < holdLeast {
 		return false, nil
 	}
+	if watch := r.Watch[r.at.Experiment]; watch > 0 {
+		return r.watched(faults, watch), nil
+	}
 	return held >= HoldMost || w.enough(faults, first), nil
+}
+
+// watched reports whether a system has been left to itself for so long since the
+// last of the faults that end early had gone.
+func (r *run) watched(faults []*Harm, watch time.Duration) bool {
+	var gone time.Time
+	for _, f := range faults {
+		if f.lifted.After(gone) {
+			gone = f.lifted
+		}
+	}
+	if r.at.Phase != "watch" {
+		r.phase("watch", "the trigger has gone")
+	}
+	// A second more: the journal has the lift a moment later.
+	return time.Since(gone) >= watch+time.Second
 }
 
 func (r *run) inject(ctx context.Context, f *Harm) error {

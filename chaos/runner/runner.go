@@ -56,7 +56,9 @@ type Options struct {
 	System   deploy.System
 	Schedule chaos.Schedule
 	// Abort is each experiment's least goodput, by name.
-	Abort   map[string]float64
+	Abort map[string]float64
+	// Watch is how long each goes on after its trigger, by name.
+	Watch   map[string]time.Duration
 	Journal *Journal
 	// Build makes a fault, Supported says before any harm whether the system
 	// has the power that it needs.

@@ -65,7 +65,7 @@ func Explicit(e chaos.Experiment, s chaos.ScheduledExperiment, last time.Duratio
 	for i, r := range s.Faults {
 		step := &e.Method[i]
 		step.Mode, step.Value, step.Share = chaos.All, 0, 100
-		if step.Duration == 0 {
+		if step.Duration == 0 && e.Watch == 0 { // of a watch, what lasts is the ground that it stands on
 			step.Duration = topology.Duration(last) - step.At
 		}
 		step.Selector = chaos.Selector{Instances: r.Instances}

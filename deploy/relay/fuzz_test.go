@@ -59,6 +59,7 @@ func FuzzRule(f *testing.F) {
 		`"kind":"corrupt","args":{"percent":100}`,
 		`"kind":"abort","args":{"status":"UNAVAILABLE","path":"/bank.v1.Bank/*"}`,
 		`"kind":"abort","args":{"status":503,"method":"GET"}`,
+		`"kind":"capacity","args":{"concurrency":2,"service_time":"50ms"}`,
 		`"kind":"delay_request","args":{"delay":"1s","percent":"20"}`,
 		`"kind":"drop_response","args":{"instead":"silence"}`,
 		`"kind":"duplicate_request"`,

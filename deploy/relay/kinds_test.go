@@ -27,7 +27,7 @@ func TestKinds(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"abort", "bandwidth", "blackhole", "corrupt", "delay_request", "dial_latency", "dns_delay", "dns_failure", "drop_response", "duplicate_request", "latency",
+		"abort", "bandwidth", "blackhole", "capacity", "corrupt", "delay_request", "dial_latency", "dns_delay", "dns_failure", "drop_response", "duplicate_request", "latency",
 		"limit_data", "partition", "refuse", "reset", "reset_peer", "slicer", "slow_close", "timeout",
 	} {
 		if !slices.Contains(names, want) {

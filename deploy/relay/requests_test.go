@@ -223,6 +223,56 @@ func TestDelayRequest(t *testing.T) {
 	}
 }
 
+// A link has so many places, and who gives up keeps its turn.
+func TestCapacity(t *testing.T) {
+	b := rpc(t)
+	r := aware(t, topology.GRPC, b.address)
+	c := r.client()
+	r.shape(about("r", "capacity", `{"path":"/test.Test/Echo","concurrency":2,"service_time":"60ms"}`))
+	const calls = 6 // three rounds of two
+	began := time.Now()
+	done := make(chan error, calls)
+	for range calls {
+		go func() { done <- call(t, c, echoPath, "x") }()
+	}
+	for i := range calls {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if took, least := time.Since(began), time.Duration(i/2+1)*60*time.Millisecond; took < least {
+			t.Errorf("call %d was through after %v, want not before %v", i+1, took, least)
+		}
+	}
+	if err := call(t, c, failPath, "x"); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("one of another route: %v", err)
+	}
+	// Another connection stands in the same line.
+	r.unshape("r")
+	r.shape(about("narrow", "capacity", `{"path":"/test.Test/Echo","concurrency":1,"service_time":"300ms"}`))
+	ctx, cancel := context.WithCancel(t.Context())
+	began = time.Now()
+	go func() { done <- callIn(ctx, c, echoPath, "gives up") }()
+	eventually(t, "it waits", func() bool { return r.evidence(ab, "narrow").Requests == 1 })
+	cancel()
+	if err := <-done; status.Code(err) != codes.Canceled {
+		t.Errorf("got %v", err)
+	}
+	fresh := r.client()
+	defer fresh.Close()
+	if err := call(t, fresh, echoPath, "x"); err != nil || time.Since(began) < 600*time.Millisecond {
+		t.Errorf("after %v: %v; want a turn behind who gave up", time.Since(began), err)
+	}
+	// When the rule goes, who waits goes on.
+	r.unshape("narrow")
+	r.shape(about("shut", "capacity", `{"path":"/test.Test/Echo","concurrency":1,"service_time":"10m"}`))
+	go func() { done <- call(t, c, echoPath, "x") }()
+	eventually(t, "it waits", func() bool { return r.evidence(ab, "shut").Requests == 1 })
+	r.unshape("shut")
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDropResponseGRPC(t *testing.T) {
 	b := rpc(t)
 	r := aware(t, topology.GRPC, b.address)
@@ -511,6 +561,8 @@ func TestRefusedRulesAboutRequests(t *testing.T) {
 		{ab, "abort", `{"percent":101}`, "not a percentage"},
 		{ab, "delay_request", `{}`, "delay 0s is not above 0s"},
 		{ab, "delay_request", `{"delay":"1h"}`, "at most 10m"},
+		{ab, "capacity", `{"concurrency":0,"service_time":"1s"}`, "concurrency 0 is not between 1 and 1000"},
+		{ab, "capacity", `{"concurrency":1}`, "service_time 0s is not above 0s"},
 		{ab, "drop_response", `{"instead":"never"}`, "neither reset nor silence"},
 	} {
 		bad := about("r", c.kind, c.args)
@@ -532,8 +584,8 @@ func TestRulesAboutRequestsLeakNothing(t *testing.T) {
 	b := rpc(t)
 	r := aware(t, topology.GRPC, b.address)
 	c := r.client()
-	kinds := []string{"abort", "delay_request", "drop_response", "duplicate_request"}
-	args := map[string]string{"delay_request": `{"delay":"1us"}`}
+	kinds := []string{"abort", "capacity", "delay_request", "drop_response", "duplicate_request"}
+	args := map[string]string{"capacity": `{"concurrency":1,"service_time":"1us"}`, "delay_request": `{"delay":"1us"}`}
 	cycle := func(i int) {
 		id, kind := strconv.Itoa(i), kinds[i%len(kinds)]
 		r.shape(about(id, kind, args[kind]))
@@ -542,7 +594,7 @@ func TestRulesAboutRequestsLeakNothing(t *testing.T) {
 			fresh = r.client()
 			defer fresh.Close()
 		}
-		if err := call(t, fresh, echoPath, "x"); (err == nil) != (kind == "delay_request" || kind == "duplicate_request") {
+		if err := call(t, fresh, echoPath, "x"); (err == nil) != (kind == "capacity" || kind == "delay_request" || kind == "duplicate_request") {
 			t.Fatalf("%s: %v", kind, err)
 		}
 		eventually(t, "it is told", func() bool { return r.evidence(ab, id).Requests == 1 })
