@@ -231,6 +231,10 @@ func TestCacheThatMayOnlyBeRead(t *testing.T) {
 
 func TestFindSkipsWhatIsTooOldOrBroken(t *testing.T) {
 	in, dir := install(t)
+	programs, err := in.Programs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, says := range map[string]string{
 		"old":    "#!/bin/sh\necho 'postgres (PostgreSQL) 12.22'\n",
 		"other":  "#!/bin/sh\necho 'something else'\n",
@@ -247,7 +251,7 @@ func TestFindSkipsWhatIsTooOldOrBroken(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		t.Setenv("PATH", bin+":"+in.Bin+":/usr/bin:/bin")
+		t.Setenv("PATH", bin+":"+programs+":/usr/bin:/bin")
 		got, err := postgres.Find(t.Context(), dir, nil, postgres.System)
 		if in.Source != postgres.System {
 			// Nothing else is installed, so the broken one is what there is to tell of.
