@@ -88,8 +88,8 @@ func past(all []collector.Span, p topology.Policy, lives []time.Time) []collecto
 				since = all[set].Start
 			}
 		}
-		if s.Start.Before(since) {
-			continue
+		if s.Start.Before(since) || !blames(s) {
+			continue // it is a failure that opens a breaker
 		}
 		for from < i && ended[from].End.Before(s.End.Add(-window)) {
 			from++

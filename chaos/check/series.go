@@ -9,9 +9,14 @@ import (
 	"github.com/bedlamlab/bedlam/loadgen"
 )
 
-// series is the run second by second, by due time.
+// series is the run second by second, by due time, as long as requests were due.
 func series(m *meter) chaos.Series {
-	n := int(max(0, m.stop)) + 1
+	n := 1
+	for _, r := range m.requests {
+		if due := r.Due.Seconds(); due <= m.stop {
+			n = max(n, int(due)+1)
+		}
+	}
 	s := chaos.Series{Intended: make([]int, n), OK: make([]int, n), Degraded: make([]int, n), Failed: make([]int, n),
 		Unknown: make([]int, n), P50: make([]float64, n), P99: make([]float64, n), Events: []chaos.Mark{}}
 	latencies := make([][]float64, n)
