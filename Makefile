@@ -40,8 +40,8 @@ monkey: build ## start the shop and keep breaking it, until Ctrl-C  [ENGINE=proc
 	@bin/bedlam monkey --engine $(ENGINE) --seed $(SEED) $(MONKEY)
 
 .PHONY: test
-# Three packages at a time: half of their time they wait, for restarts, leases and daemons.
-# The longest two begin first, or one of them would go on alone at the end.
+# Four packages at a time: half of their time they wait, for restarts, leases and daemons.
+# The longest begin first, or one of them would go on alone at the end.
 test: build ## run all tests (under 12 minutes on 2 cores)
 	@export GOFLAGS="$$(go env GOFLAGS) -buildvcs=false"; race=-race; \
 	$(HASCC) || { race=; echo "cgo has no working C compiler here: testing without the race detector"; }; \
@@ -49,7 +49,7 @@ test: build ## run all tests (under 12 minutes on 2 cores)
 	bin/bedlam doctor | awk '$$1 != "✓" && $$2 == "docker" { sub(/^[^ ]+ +docker +/, ""); print "no Docker: the tests that need it are skipped: " $$0 }'; \
 	test "$$(id -u)" = 0 || echo "not root: the tests that need it are skipped"; \
 	{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || echo "no Chromium: the tests that look at pages are skipped"; \
-	set -x; go test $$race -p 3 -timeout 20m -shuffle=on ./deploy/docker ./verify/heal ./...
+	set -x; go test $$race -p 4 -timeout 20m -shuffle=on ./deploy/docker ./cmd/bedlam ./verify/heal ./...
 
 .PHONY: image
 image: build ## build the container image of the shop  [BEDLAM_IMAGE=bedlam:local]
