@@ -166,6 +166,24 @@ func TestCallDecoys(t *testing.T) {
 				w.span(w.id(), "orders", "shipping", faulty+float64(i)/20, 0.395, 1, "OK")
 			}
 		},
+		"a slow call that is answered although its hedge is refused, or called off": func(w *world) {
+			for i, code := range []string{"UNAVAILABLE", "CANCELLED"} {
+				at := faulty + float64(i)
+				of := w.work("gateway", at, 1.5, "201")
+				w.call(of, "checkout", "Place", at, 0.9, 1, "OK")
+				w.call(of, "checkout", "Place", at+0.6, 0.01, 2, code)
+			}
+		},
+		"a hedge that is answered in place of its call": func(w *world) {
+			of := w.work("gateway", faulty, 1.5, "201")
+			w.call(of, "checkout", "Place", faulty, 0.9, 1, "UNAVAILABLE")
+			w.call(of, "checkout", "Place", faulty+0.6, 0.1, 2, "OK")
+		},
+		"a call and its hedge that fail once their request has been answered": func(w *world) {
+			of := w.work("gateway", faulty, 0.5, "201")
+			w.call(of, "checkout", "Place", faulty, 0.9, 1, "UNAVAILABLE")
+			w.call(of, "checkout", "Place", faulty+0.4, 0.3, 2, "UNAVAILABLE")
+		},
 		"a hedge beside its call": func(w *world) {
 			for i := range w.plan.Topology.Edges {
 				if e := &w.plan.Topology.Edges[i]; e.Name() == "gateway->cart" {

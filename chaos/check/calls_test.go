@@ -169,6 +169,16 @@ var badCalls = []bad{
 	{"a failure that nobody hears of", func(t *testing.T, w *world) {
 		w.call(w.work("payment", faulty, 0.5, "OK"), "bank", "Charge", faulty, 0.01, 2, "DEADLINE_EXCEEDED")
 	}, "swallowed", "payment->bank", bankCut, chaos.Fail},
+	{"a failure in a call and in its hedge, which nobody hears of", func(t *testing.T, w *world) {
+		of := w.work("gateway", faulty, 1.5, "201")
+		w.call(of, "checkout", "Place", faulty, 0.9, 1, "UNAVAILABLE")
+		w.call(of, "checkout", "Place", faulty+0.6, 0.01, 2, "UNAVAILABLE")
+	}, "swallowed", "gateway->checkout", bankCut, chaos.Fail},
+	{"a failure that called the hedge off, which nobody hears of", func(t *testing.T, w *world) {
+		of := w.work("gateway", faulty, 1.5, "201")
+		w.call(of, "checkout", "Place", faulty, 0.9, 1, "INTERNAL")
+		w.call(of, "checkout", "Place", faulty+0.6, 0.3, 2, "CANCELLED")
+	}, "swallowed", "gateway->checkout", bankCut, chaos.Fail},
 	{"a lesser answer that does not say so", func(t *testing.T, w *world) {
 		w.call(w.work("gateway", faulty, 0.5, "200"), "recommend", "For", faulty, 0.01, 1, "UNAVAILABLE")
 	}, "swallowed", "gateway->recommend", bankCut, chaos.Fail},

@@ -37,8 +37,8 @@ var optionals = experimentCheck{
 // that is not optional failed, or was called off, too.
 func (w *work) failures() (soft *trial, hard bool) {
 	for _, t := range w.trials {
-		switch s := t.last(); {
-		case !t.failed() && s.Code != "CANCELLED" || w.madeGood(t):
+		switch s := t.decisive(); {
+		case !s.Error && s.Code != "CANCELLED" || w.madeGood(t):
 		case t.edge.Optional:
 			soft = t
 		default:

@@ -18,8 +18,8 @@ var swallowed = experimentCheck{
 				continue
 			}
 			for _, t := range w.trials {
-				if undeclared(t) && t.failed() && !w.madeGood(t) && !t.last().End.After(w.span.End) {
-					found.add(t.edge.Name(), t.last(), t.last().Code)
+				if end := t.decisive(); undeclared(t) && end.Error && !w.madeGood(t) && !end.End.After(w.span.End) {
+					found.add(t.edge.Name(), end, end.Code)
 				}
 			}
 		}

@@ -33,8 +33,28 @@ type trial struct {
 func (t *trial) first() collector.Span { return t.tries[0] }
 func (t *trial) last() collector.Span  { return t.tries[len(t.tries)-1] }
 
+// decisive is the attempt that says how the call ended: the last, but of hedges,
+// which run side by side, whichever was answered; if none was, the last that
+// failed and was not called off.
+func (t *trial) decisive() collector.Span {
+	if t.edge.Policy.Hedge == 0 {
+		return t.last()
+	}
+	for _, of := range []func(collector.Span) bool{
+		func(s collector.Span) bool { return !s.Error && s.Code != "CANCELLED" },
+		func(s collector.Span) bool { return s.Error },
+	} {
+		for _, s := range slices.Backward(t.tries) {
+			if of(s) {
+				return s
+			}
+		}
+	}
+	return t.last()
+}
+
 // failed reports whether the call as a whole did.
-func (t *trial) failed() bool { return t.last().Error }
+func (t *trial) failed() bool { return t.decisive().Error }
 
 // request reports whether somebody waits for the work: it answers a request,
 // as against a loop of the service's own.
