@@ -3,6 +3,7 @@ package bedlam
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -82,6 +83,37 @@ func TestFaultsTable(t *testing.T) {
 				t.Errorf("there is no %q in\n%s", want, table)
 			}
 		}
+	}
+}
+
+// TestFaultsResult reads a result again as it is kept: what was measured is
+// there, what was not has no figure.
+func TestFaultsResult(t *testing.T) {
+	b := FaultsBenchmark{Ways: []string{benchDirect, benchOurs}, noPackets: errors.New("no root"),
+		rounds: []map[benchKey]float64{{{benchApply, benchOurs}: 5, {benchApply, benchFloor}: 2, {benchBulk, benchDirect}: 1000}},
+		counts: map[string]benchCount{benchShares()[0].name: {300, 1000}}}
+	line, err := json.Marshal(b.Result())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r FaultsResult
+	if err := json.Unmarshal(line, &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Date.IsZero() || r.Rounds != 1 || len(r.Ratios) != len(benchTargets()) || r.Ratios[0].FaultsSpread != nil || r.Medians[benchBulk][benchDirect] != 1000 {
+		t.Errorf("read again it is %+v", r)
+	}
+	if apply := r.Times[0]; apply.FaultsSpread == nil || apply.Median != 5 || apply.Least != nil || *apply.Floor != 2 || apply.Verdict != benchUndecided {
+		t.Errorf("a time that was measured once: %+v", apply)
+	}
+	if packets := r.Times[2]; packets.FaultsSpread != nil || packets.Verdict != "" || packets.Why != "no root" {
+		t.Errorf("a time that was not measured: %+v", packets)
+	}
+	if s := r.Shares[0]; s.Seen != 300 || s.Of != 1000 || s.Asked != 0.3 || s.Least >= 0.3 || s.Most <= 0.3 || s.Verdict != benchMet {
+		t.Errorf("a share: %+v", s)
+	}
+	if s := r.Shares[3]; s.Of != 0 || s.Verdict != "" || s.Why != "no root" {
+		t.Errorf("a share that was not counted: %+v", s)
 	}
 }
 
