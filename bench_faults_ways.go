@@ -17,6 +17,7 @@ import (
 
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/impair"
+	"github.com/bedlamlab/bedlam/deploy/peer"
 	"github.com/bedlamlab/bedlam/deploy/relay"
 	"github.com/bedlamlab/bedlam/topology"
 )
@@ -91,7 +92,7 @@ func newBenchField(ctx context.Context, self, scratch string) (*benchField, erro
 		f.missing = append(f.missing, fmt.Sprintf("no haproxy, so no row with it (Debian's package haproxy has it): %v", err))
 	}
 	if err := f.toxiproxy(ctx); err != nil {
-		f.missing = append(f.missing, fmt.Sprintf("no Toxiproxy, so no row with it (go install %s makes it): %v", benchToxiproxyModule, err))
+		f.missing = append(f.missing, fmt.Sprintf("no Toxiproxy, so no row with it (go install %s makes it): %v", peer.ToxiproxyServer, err))
 	}
 	f.packets, f.noPackets = newBenchPackets(ctx, self, scratch) // their rows say why there are none
 	return f, nil
