@@ -91,7 +91,7 @@ bench-engines: build ## compare the engines in rounds that take turns (about 5 m
 	@bin/bedlam bench engines
 
 .PHONY: bench-faults
-bench-faults: build ## compare the relay with haproxy and Toxiproxy in rounds that take turns (about 5 minutes)
+bench-faults: build ## compare the relay with haproxy and Toxiproxy in rounds that take turns, and measure the faults (about 5 minutes; packet faults want root)
 	@bin/bedlam bench faults
 
 .PHONY: verify-verdict

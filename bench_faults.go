@@ -40,6 +40,8 @@ const (
 	benchNarrow      = "error of 1 MB/s, %"
 	benchApply       = "rule applied under 100 connections, ms"
 	benchLift        = "rule lifted under 100 connections, ms"
+	benchPacketApply = "packet_delay applied in a namespace, ms"
+	benchPacketLift  = "packet_delay lifted in a namespace, ms"
 )
 
 // benchLate and benchTail are the errors of a latency: over the control, whose
@@ -62,11 +64,16 @@ type FaultsBenchmark struct {
 	Ways    []string // that were there
 	Missing []string // one line for each that was not, with the rows that stay empty
 	rounds  []map[benchKey]float64
+	counts  map[string]benchCount // of all rounds together
+	// noPackets is why there are no packet faults; nil: there are.
+	noPackets error
 }
 
 // BenchFaults compares the relay with a direct connection and, if they are
 // there, with haproxy and Toxiproxy, for so many rounds; each measurement of
-// each lasts about as long as each says. Everything stands on loopback: the
+// each lasts about as long as each says. Besides, it measures how long faults
+// of the relay and, as root on Linux, of packets take to come and to go, beside
+// the least that whoever does them takes, and counts which share they harm. Everything stands on loopback: the
 // server and each proxy are processes of their own, the client is this one.
 func BenchFaults(ctx context.Context, o Options, rounds int, each time.Duration) (b FaultsBenchmark, err error) {
 	if rounds < 1 {
@@ -97,7 +104,7 @@ func BenchFaults(ctx context.Context, o Options, rounds int, each time.Duration)
 	if err != nil {
 		return b, err
 	}
-	b.Missing = field.missing
+	b.Missing, b.noPackets, b.counts = field.missing, field.noPackets, map[string]benchCount{}
 	for _, w := range field.ways {
 		b.Ways = append(b.Ways, w.name)
 	}
@@ -105,6 +112,9 @@ func BenchFaults(ctx context.Context, o Options, rounds int, each time.Duration)
 		observe(Status{Step: fmt.Sprintf("round %d of %d", n+1, rounds)})
 		values := map[benchKey]float64{}
 		if err := field.round(ctx, each, values); err != nil {
+			return b, fmt.Errorf("round %d: %w", n+1, err)
+		}
+		if err := field.shares(ctx, n, b.counts); err != nil {
 			return b, fmt.Errorf("round %d: %w", n+1, err)
 		}
 		b.rounds = append(b.rounds, values)
@@ -159,6 +169,12 @@ func (f *benchField) round(ctx context.Context, each time.Duration, values map[b
 		}
 		values[benchKey{benchNarrow, w.name}] = v
 	}
+	if f.packets == nil {
+		return nil
+	}
+	if err := f.packets.shape(ctx, values); err != nil {
+		return fmt.Errorf("a packet fault: %w", err)
+	}
 	return nil
 }
 
@@ -171,7 +187,7 @@ func (f *benchField) late(ctx context.Context, order []*benchWay, n int, each ti
 		if w.name != benchDirect && w.delay == nil {
 			continue
 		}
-		took, apply, lift, err := crowd(ctx, w, n, each)
+		took, shaped, err := crowd(ctx, w, n, each)
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
@@ -182,8 +198,12 @@ func (f *benchField) late(ctx context.Context, order []*benchWay, n int, each ti
 		slices.Sort(took)
 		means[w.name], tails[w.name] = sum/time.Duration(len(took)), took[len(took)*99/100]
 		if w.delay != nil && n == benchCrowds[0] {
-			values[benchKey{benchApply, w.name}] = 1e3 * apply.Seconds()
-			values[benchKey{benchLift, w.name}] = 1e3 * lift.Seconds()
+			values[benchKey{benchApply, w.name}] = milliseconds(shaped.apply)
+			values[benchKey{benchLift, w.name}] = milliseconds(shaped.lift)
+			if w.bare != nil {
+				values[benchKey{benchApply, benchFloor}] = milliseconds(shaped.applyFloor)
+				values[benchKey{benchLift, benchFloor}] = milliseconds(shaped.liftFloor)
+			}
 		}
 	}
 	for name := range means {

@@ -3,6 +3,7 @@ package bedlam
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -37,19 +38,25 @@ func visit(ctx context.Context, address string) (*visitor, error) {
 
 // ask sends a request for a page and waits for all of the answer.
 func (v *visitor) ask(page string) error {
+	status, err := v.status(page)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("status %d", status)
+	}
+	return err
+}
+
+// status is ask for a page that may be refused.
+func (v *visitor) status(page string) (int, error) {
 	if err := v.begin(page); err != nil {
-		return err
+		return 0, err
 	}
 	a, err := http.ReadResponse(v.read, nil)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer a.Body.Close()
-	if a.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d", a.StatusCode)
-	}
 	_, err = io.Copy(io.Discard, a.Body)
-	return err
+	return a.StatusCode, err
 }
 
 func (v *visitor) begin(page string) error {
@@ -182,31 +189,36 @@ func inTurns(ctx context.Context, ways []*benchWay, each time.Duration, values m
 	return ctx.Err()
 }
 
+// A shaping is how long a harm takes to come and to go, and how long whoever
+// does it takes for the least that there is to it.
+type shaping struct{ apply, applyFloor, lift, liftFloor time.Duration }
+
 // crowd has n connections ask again and again while the way delays answers, or
 // of a way that cannot, ask a page that waits as long; it returns the times
 // of the answers and those of putting the latency in and taking it out.
 // The connections begin one after the other over one delay: all at once would
 // measure how long one machine takes for n answers.
-func crowd(ctx context.Context, w *benchWay, n int, each time.Duration) (took []time.Duration, apply, lift time.Duration, err error) {
+func crowd(ctx context.Context, w *benchWay, n int, each time.Duration) (took []time.Duration, s shaping, err error) {
 	all, err := visitors(ctx, w.address, n)
 	if err != nil {
-		return nil, 0, 0, err
+		return nil, s, err
 	}
 	defer leave(all)
 	page := benchWait
 	if w.delay != nil {
 		page = benchEcho
-		began := time.Now()
-		if err := w.delay(ctx); err != nil {
-			return nil, 0, 0, err
+		if s.applyFloor, err = timed(ctx, w.bare); err != nil {
+			return nil, s, err
 		}
-		apply = time.Since(began)
+		if s.apply, err = timed(ctx, w.delay); err != nil {
+			return nil, s, err
+		}
 		defer func() {
-			began := time.Now()
-			if failed := w.lift(context.WithoutCancel(ctx)); err == nil {
-				err = failed
-			}
-			lift = time.Since(began)
+			var failed, late error
+			undo := context.WithoutCancel(ctx)
+			s.liftFloor, failed = timed(undo, w.bare)
+			s.lift, late = timed(undo, w.lift)
+			err = errors.Join(err, failed, late)
 		}()
 	}
 	var mu sync.Mutex
@@ -229,7 +241,17 @@ func crowd(ctx context.Context, w *benchWay, n int, each time.Duration) (took []
 		}
 		return ctx.Err()
 	})
-	return took, apply, lift, err
+	return took, s, err
+}
+
+// timed returns how long something takes; what is not there takes nothing.
+func timed(ctx context.Context, do func(context.Context) error) (time.Duration, error) {
+	if do == nil {
+		return 0, nil
+	}
+	began := time.Now()
+	err := do(ctx)
+	return time.Since(began), err
 }
 
 // narrowed returns by how many percent a connection's throughput misses the

@@ -22,11 +22,36 @@ const (
 	benchFloorLate  = 0.05 // ms of a latency's error
 )
 
-// What a rule is held to by itself.
+// What a fault is held to by itself.
 const (
-	benchMostNarrow = 3.0  // % by which a rate is missed
-	benchMostShape  = 10.0 // ms that a rule takes to come or to go
+	benchMostNarrow  = 3.0   // % by which a rate is missed
+	benchMostShape   = 10.0  // ms that a rule of the relay takes to come or to go: single ones
+	benchMostPackets = 100.0 // ms that a packet fault takes: tens of them
 )
+
+// A benchLimit is how many milliseconds a measure of ours may be.
+type benchLimit struct {
+	measure string
+	most    float64
+	packets bool // it takes a network namespace
+}
+
+func benchLimits() []benchLimit {
+	return []benchLimit{
+		{benchApply, benchMostShape, false}, {benchLift, benchMostShape, false},
+		{benchPacketApply, benchMostPackets, true}, {benchPacketLift, benchMostPackets, true},
+	}
+}
+
+// benchMeasures are those that several ways have, in the order in which they
+// are printed.
+func benchMeasures() []string {
+	all := []string{benchRequestRate, benchRequestCPU, benchBulk, benchBulkCPU, benchAlone}
+	for _, n := range benchCrowds {
+		all = append(all, benchLate(n), benchTail(n))
+	}
+	return append(all, benchNarrow, benchApply, benchLift)
+}
 
 // quotient divides a measure of one way by the same of another.
 func quotient(measure, above, below string) func(func(string, string) (float64, bool)) (float64, bool) {
@@ -68,58 +93,60 @@ func benchTargets() []benchTarget {
 				return max(theirs, benchFloorLate) / max(ours, benchFloorLate), ok && also
 			}})
 	}
-	return append(all,
-		benchTarget{"error of 1 MB/s, 3 % : bedlam", 1, within(benchMostNarrow, benchNarrow)},
-		benchTarget{"rule applied under 100 connections, 10 ms : bedlam", 1, within(benchMostShape, benchApply)},
-		benchTarget{"rule lifted under 100 connections, 10 ms : bedlam", 1, within(benchMostShape, benchLift)})
+	return append(all, benchTarget{"error of 1 MB/s, 3 % : bedlam", 1, within(benchMostNarrow, benchNarrow)})
 }
 
-// across returns a value of each round that has it.
-func (b FaultsBenchmark) across(value func(of func(measure, way string) (float64, bool)) (float64, bool)) []float64 {
-	var all []float64
-	for _, round := range b.rounds {
-		v, ok := value(func(measure, way string) (float64, bool) {
-			v, ok := round[benchKey{measure, way}]
-			return v, ok
-		})
-		if ok {
-			all = append(all, v)
-		}
-	}
-	return all
-}
-
-// String prints the ratios within the rounds beside their targets, then what
-// they are made of.
+// String prints the ratios within the rounds beside their targets, how long
+// faults take to come and to go, which share of what they meet they harm, and
+// what the ratios are made of.
 func (b FaultsBenchmark) String() string {
 	var t strings.Builder
 	fmt.Fprintf(&t, "%s, %d rounds\n", words(b.Machine), len(b.rounds))
 	for _, m := range b.Missing {
 		fmt.Fprintln(&t, m)
 	}
+	r := b.Result()
 	fmt.Fprintf(&t, "\n%-66s%10s%14s%14s%10s\n", "within rounds, more is better", "median", "95% at least", "95% at most", "target")
-	for _, target := range benchTargets() {
-		fmt.Fprintf(&t, "%-66s", target.name)
-		all := b.across(target.ratio)
-		if len(all) == 0 {
-			fmt.Fprintf(&t, "%10s\n", "–")
-			continue
-		}
-		fmt.Fprintf(&t, "%10.2f", median(all))
-		least, most, ok := bounds(all)
-		if ok {
-			fmt.Fprintf(&t, "%14.2f%14.2f", least, most)
-		} else {
-			fmt.Fprintf(&t, "%14s%14s", "–", "–")
-		}
+	for _, row := range r.Ratios {
+		fmt.Fprintf(&t, "%-66s", row.Name)
 		switch {
-		case target.least == 0: // it explains another one
-		case ok && least >= target.least:
-			fmt.Fprintf(&t, "%10.2f  met", target.least)
-		case ok && most < target.least:
-			fmt.Fprintf(&t, "%10.2f  missed", target.least)
-		default: // by chance it would be on the other side too often
-			fmt.Fprintf(&t, "%10.2f  undecided", target.least)
+		case row.FaultsSpread == nil:
+			fmt.Fprintf(&t, "%10s", "–")
+		case row.Target == 0:
+			fmt.Fprint(&t, row.columns())
+		default:
+			fmt.Fprintf(&t, "%s%10.2f  %s", row.columns(), row.Target, row.Verdict)
+		}
+		t.WriteByte('\n')
+	}
+	fmt.Fprintf(&t, "\n%-56s%10s%10s%14s%14s%10s\n", "apply and lift, less is better", "floor", "median", "95% at least", "95% at most", "at most")
+	for _, row := range r.Times {
+		fmt.Fprintf(&t, "%-56s", row.Name)
+		switch {
+		case row.FaultsSpread == nil && row.Why != "":
+			fmt.Fprintf(&t, "%10s%10s  cannot be measured here: %s", "–", "–", row.Why)
+		case row.FaultsSpread == nil:
+			fmt.Fprintf(&t, "%10s%10s", "–", "–")
+		default:
+			floor := "–"
+			if row.Floor != nil {
+				floor = fmt.Sprintf("%.2f", *row.Floor)
+			}
+			fmt.Fprintf(&t, "%10s%s%10.2f  %s", floor, row.columns(), row.Target, row.Verdict)
+		}
+		t.WriteByte('\n')
+	}
+	fmt.Fprintf(&t, "\n%-58s%8s%18s%20s\n", "shares, over all rounds", "asked", "seen", "99% by Wilson")
+	for _, row := range r.Shares {
+		fmt.Fprintf(&t, "%-58s%7.2f%%", row.Name, 100*row.Asked)
+		switch {
+		case row.Why != "":
+			fmt.Fprintf(&t, "%18s%20s  cannot be counted here: %s", "–", "–", row.Why)
+		case row.Of == 0:
+			fmt.Fprintf(&t, "%18s%20s", "–", "–")
+		default:
+			fmt.Fprintf(&t, "%18s%20s  %s", fmt.Sprintf("%d of %d", row.Seen, row.Of),
+				fmt.Sprintf("%.2f–%.2f%%", 100*row.Least, 100*row.Most), row.Verdict)
 		}
 		t.WriteByte('\n')
 	}
@@ -128,23 +155,26 @@ func (b FaultsBenchmark) String() string {
 		fmt.Fprintf(&t, "%11s", w)
 	}
 	t.WriteByte('\n')
-	measures := []string{benchRequestRate, benchRequestCPU, benchBulk, benchBulkCPU, benchAlone}
-	for _, n := range benchCrowds {
-		measures = append(measures, benchLate(n), benchTail(n))
-	}
-	for _, m := range append(measures, benchNarrow, benchApply, benchLift) {
+	for _, m := range benchMeasures() {
 		fmt.Fprintf(&t, "%-66s", m)
 		for _, w := range b.Ways {
-			all := b.across(func(of func(string, string) (float64, bool)) (float64, bool) { return of(m, w) })
-			if len(all) == 0 {
+			if v, ok := r.Medians[m][w]; ok {
+				fmt.Fprintf(&t, "%11.4g", v)
+			} else {
 				fmt.Fprintf(&t, "%11s", "–")
-				continue
 			}
-			fmt.Fprintf(&t, "%11.4g", median(all))
 		}
 		t.WriteByte('\n')
 	}
 	return t.String()
+}
+
+// columns are a median and its bounds, if there are any.
+func (s *FaultsSpread) columns() string {
+	if s.Least == nil {
+		return fmt.Sprintf("%10.2f%14s%14s", s.Median, "–", "–")
+	}
+	return fmt.Sprintf("%10.2f%14.2f%14.2f", s.Median, *s.Least, *s.Most)
 }
 
 // bounds returns what a median is at least and at most, each with a confidence

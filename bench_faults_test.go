@@ -3,6 +3,8 @@ package bedlam
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -35,15 +37,19 @@ func TestFaultsTable(t *testing.T) {
 			{benchBulk, benchDirect}: 1000, {benchBulk, benchOurs}: bulk,
 			{benchLate(100), benchToxiproxy}: 6, {benchLate(100), benchOurs}: 2,
 			{benchLate(1000), benchToxiproxy}: 6, {benchLate(1000), benchOurs}: -1, // the control was the unlucky one
-			{benchNarrow, benchOurs}: 6, {benchApply, benchOurs}: 5,
+			{benchNarrow, benchOurs}: 6, {benchApply, benchOurs}: 5, {benchApply, benchFloor}: 2,
+			{benchPacketApply, benchOurs}: 101, {benchPacketApply, benchFloor}: 40, {benchPacketLift, benchOurs}: bulk / 10,
 		})
 	}
 	alone := []map[benchKey]float64{{{benchBulk, benchDirect}: 1000, {benchBulk, benchOurs}: 950}}
+	counted := map[string]benchCount{benchShares()[0].name: {300, 1000}, benchShares()[1].name: {500, 5000}, benchShares()[3].name: {93, 1000}}
 	for _, c := range []struct {
-		rounds []map[benchKey]float64
-		want   []string
+		rounds    []map[benchKey]float64
+		counts    map[string]benchCount
+		noPackets error
+		want      []string
 	}{
-		{whole, []string{
+		{whole, counted, nil, []string{
 			"no such proxy",
 			"bedlam : haproxy 1.50 1.50 1.50 1.00 met",
 			"CPU of such a request, haproxy : bedlam 0.75 0.75 0.75 bulk", // no target
@@ -52,23 +58,62 @@ func TestFaultsTable(t *testing.T) {
 			"at 100 connections, toxiproxy : bedlam 3.00 3.00 3.00 2.00 met",
 			"at 1000 connections, toxiproxy : bedlam 120.00 120.00 120.00 2.00 met",
 			"error of 1 MB/s, 3 % : bedlam 0.50 0.50 0.50 1.00 missed",
-			"rule applied under 100 connections, 10 ms : bedlam 2.00 2.00 2.00 1.00 met",
-			"10 ms : bedlam –",
+			"rule applied under 100 connections, ms 2.00 5.00 5.00 5.00 10.00 met",
+			"rule lifted under 100 connections, ms – –",
+			"packet_delay applied in a namespace, ms 40.00 101.00 101.00 101.00 100.00 missed",
+			"packet_delay lifted in a namespace, ms – 50.00 50.00 95.00 100.00 met",
+			"requests aborted (relay, abort by percent) 30.00% 300 of 1000 26.41–33.85% met",
+			"KiB with a wrong bit (relay, corrupt by percent) 5.00% 500 of 5000 8.96–11.15% missed",
+			"by toxicity) 25.00% – – packets lost (kernel, packet_loss) 10.00% 93 of 1000 7.20–11.94% met",
 			"bulk throughput, MB/s 1000 500",
 			"error of 1 MB/s, % – 6",
 		}},
-		{alone, []string{
+		{alone, nil, errors.New("no root"), []string{
 			"bedlam : haproxy –",
 			"bulk throughput, bedlam : direct 0.95 – – 0.90 undecided",
 			"error of 1 MB/s, % – –",
+			"packet_delay applied in a namespace, ms – – cannot be measured here: no root",
+			"packets lost (kernel, packet_loss) 10.00% – – cannot be counted here: no root",
+			"by percent) 30.00% – – KiB",
 		}},
 	} {
-		table := FaultsBenchmark{Ways: []string{benchDirect, benchOurs}, Missing: []string{"no such proxy"}, rounds: c.rounds}.String()
+		table := FaultsBenchmark{Ways: []string{benchDirect, benchOurs}, Missing: []string{"no such proxy"}, rounds: c.rounds, counts: c.counts, noPackets: c.noPackets}.String()
 		for _, want := range c.want {
 			if !strings.Contains(strings.Join(strings.Fields(table), " "), want) {
 				t.Errorf("there is no %q in\n%s", want, table)
 			}
 		}
+	}
+}
+
+// TestFaultsResult reads a result again as it is kept: what was measured is
+// there, what was not has no figure.
+func TestFaultsResult(t *testing.T) {
+	b := FaultsBenchmark{Ways: []string{benchDirect, benchOurs}, noPackets: errors.New("no root"),
+		rounds: []map[benchKey]float64{{{benchApply, benchOurs}: 5, {benchApply, benchFloor}: 2, {benchBulk, benchDirect}: 1000}},
+		counts: map[string]benchCount{benchShares()[0].name: {300, 1000}}}
+	line, err := json.Marshal(b.Result())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r FaultsResult
+	if err := json.Unmarshal(line, &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Date.IsZero() || r.Rounds != 1 || len(r.Ratios) != len(benchTargets()) || r.Ratios[0].FaultsSpread != nil || r.Medians[benchBulk][benchDirect] != 1000 {
+		t.Errorf("read again it is %+v", r)
+	}
+	if apply := r.Times[0]; apply.FaultsSpread == nil || apply.Median != 5 || apply.Least != nil || *apply.Floor != 2 || apply.Verdict != benchUndecided {
+		t.Errorf("a time that was measured once: %+v", apply)
+	}
+	if packets := r.Times[2]; packets.FaultsSpread != nil || packets.Verdict != "" || packets.Why != "no root" {
+		t.Errorf("a time that was not measured: %+v", packets)
+	}
+	if s := r.Shares[0]; s.Seen != 300 || s.Of != 1000 || s.Asked != 0.3 || s.Least >= 0.3 || s.Most <= 0.3 || s.Verdict != benchMet {
+		t.Errorf("a share: %+v", s)
+	}
+	if s := r.Shares[3]; s.Of != 0 || s.Verdict != "" || s.Why != "no root" {
+		t.Errorf("a share that was not counted: %+v", s)
 	}
 }
 

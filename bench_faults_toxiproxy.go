@@ -10,19 +10,13 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
-	"time"
 
-	"github.com/bedlamlab/bedlam/deploy/postgres"
+	"github.com/bedlamlab/bedlam/deploy/peer"
 )
-
-// benchToxiproxyModule is the exact Toxiproxy that the relay is compared with.
-const benchToxiproxyModule = "github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0"
 
 // toxiproxy starts one, which is built first if the cache has not got it.
 func (f *benchField) toxiproxy(ctx context.Context) error {
-	program, err := builtToxiproxy(ctx)
+	program, err := peer.ToxiproxyServer.Built(ctx)
 	if err != nil {
 		return err
 	}
@@ -56,33 +50,6 @@ func (f *benchField) toxiproxy(ctx context.Context) error {
 		narrow: toxic("bandwidth", map[string]any{"rate": benchRate / 1000}),
 		lift:   func(ctx context.Context) error { return tellToxiproxy(ctx, http.MethodDelete, toxics+"/one", nil, nil) }})
 	return nil
-}
-
-// builtToxiproxy returns the path of its program.
-func builtToxiproxy(ctx context.Context) (string, error) {
-	cache, err := postgres.CacheDir()
-	if err != nil {
-		return "", err
-	}
-	_, version, _ := strings.Cut(benchToxiproxyModule, "@")
-	dir := filepath.Join(cache, "bench", "toxiproxy-"+version)
-	program := filepath.Join(dir, "server")
-	if _, err := os.Stat(program); err == nil {
-		return program, nil
-	}
-	if _, err := exec.LookPath("go"); err != nil {
-		return "", err
-	}
-	const most = 5 * time.Minute // half a minute on a small machine with nothing else to do
-	ctx, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "install", benchToxiproxyModule)
-	cmd.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-		return "", fmt.Errorf("%w: %s", err, lines[len(lines)-1])
-	}
-	return program, nil
 }
 
 func tellToxiproxy(ctx context.Context, method, url string, body, answer any) error {

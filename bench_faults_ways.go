@@ -17,6 +17,7 @@ import (
 
 	"github.com/bedlamlab/bedlam/deploy"
 	"github.com/bedlamlab/bedlam/deploy/impair"
+	"github.com/bedlamlab/bedlam/deploy/peer"
 	"github.com/bedlamlab/bedlam/deploy/relay"
 	"github.com/bedlamlab/bedlam/topology"
 )
@@ -27,6 +28,8 @@ const (
 	benchOurs      = "bedlam"
 	benchHAProxy   = "haproxy"
 	benchToxiproxy = "toxiproxy"
+	// benchFloor is no way: the least that whoever does a harm takes for it.
+	benchFloor = "floor"
 )
 
 // A benchWay is one way to the server.
@@ -35,7 +38,10 @@ type benchWay struct {
 	// delay and narrow put the latency and the bandwidth of the comparison into
 	// the answers, and lift takes out what is in. All nil: it cannot.
 	delay, narrow, lift func(context.Context) error
-	process             *os.Process // nil: there is nobody on the way
+	// bare asks whoever does that for the least that it can be asked for; nil:
+	// nobody wants to know.
+	bare    func(context.Context) error
+	process *os.Process // nil: there is nobody on the way
 }
 
 // spends begins to count what the way's process takes of the cores and returns
@@ -59,6 +65,15 @@ type benchField struct {
 	ways      []*benchWay
 	missing   []string
 	processes []*exec.Cmd
+	// The relay: its controller, the link that the other ways are compared with,
+	// and one whose requests it reads.
+	relay       *relay.Client
+	link        topology.Link
+	address     string
+	readLink    topology.Link
+	readAddress string
+	packets     *benchPackets // nil: this machine has no place for packet faults
+	noPackets   error         // why
 }
 
 // newBenchField starts everything. Also after an error it wants closing.
@@ -77,8 +92,9 @@ func newBenchField(ctx context.Context, self, scratch string) (*benchField, erro
 		f.missing = append(f.missing, fmt.Sprintf("no haproxy, so no row with it (Debian's package haproxy has it): %v", err))
 	}
 	if err := f.toxiproxy(ctx); err != nil {
-		f.missing = append(f.missing, fmt.Sprintf("no Toxiproxy, so no row with it (go install %s makes it): %v", benchToxiproxyModule, err))
+		f.missing = append(f.missing, fmt.Sprintf("no Toxiproxy, so no row with it (go install %s makes it): %v", peer.ToxiproxyServer, err))
 	}
+	f.packets, f.noPackets = newBenchPackets(ctx, self, scratch) // their rows say why there are none
 	return f, nil
 }
 
@@ -120,19 +136,26 @@ func (f *benchField) run(cmd *exec.Cmd) error {
 }
 
 func (f *benchField) close() {
+	if f.packets != nil {
+		f.packets.close()
+	}
 	for _, cmd := range f.processes {
 		cmd.Process.Kill() // one that has ended by itself has shown that already
 		cmd.Wait()         // it was killed: the error says no more
 	}
 }
 
-// ours starts a relay as a run does, with one link.
+// ours starts a relay as a run does, with two links.
 func (f *benchField) ours(ctx context.Context, self string) error {
-	link := topology.Link{From: topology.Loader + "-1", To: "server-1"}
+	f.link = topology.Link{From: topology.Loader + "-1", To: "server-1"}
+	f.readLink = topology.Link{From: topology.Loader + "-1", To: "server-2"}
 	token := fmt.Sprintf("bench-%d-%d", os.Getpid(), time.Now().UnixNano())
 	cmd := exec.Command(self, "relay")
 	line, err := f.start(cmd, relay.Config{Control: "127.0.0.1:0", Token: token,
-		Edges: []relay.Edge{{Link: link, Protocol: topology.HTTP, Listen: "127.0.0.1:0", Upstream: f.server}}})
+		Edges: []relay.Edge{
+			{Link: f.link, Protocol: topology.HTTP, Listen: "127.0.0.1:0", Upstream: f.server},
+			{Link: f.readLink, Protocol: topology.HTTP, Listen: "127.0.0.1:0", Upstream: f.server, Aware: true},
+		}})
 	if err != nil {
 		return err
 	}
@@ -145,14 +168,16 @@ func (f *benchField) ours(ctx context.Context, self string) error {
 	if err != nil {
 		return err
 	}
+	f.relay, f.address, f.readAddress = c, stats[0].Listen, stats[1].Listen
 	shape := func(kind, args string) func(context.Context) error {
 		return func(ctx context.Context) error {
-			return c.Shape(ctx, deploy.Rule{ID: "bench", Links: []topology.Link{link}, Direction: deploy.From, Kind: kind,
+			return c.Shape(ctx, deploy.Rule{ID: "bench", Links: []topology.Link{f.link}, Direction: deploy.From, Kind: kind,
 				Args: json.RawMessage(args), TTL: topology.Duration(10 * time.Minute), Seed: 1}) // nobody renews it here
 		}
 	}
-	f.ways = append(f.ways, &benchWay{name: benchOurs, address: stats[0].Listen, process: cmd.Process,
+	f.ways = append(f.ways, &benchWay{name: benchOurs, address: f.address, process: cmd.Process,
 		delay: shape("latency", `{"latency":"100ms"}`), narrow: shape("bandwidth", `{"rate":"1MB/s"}`),
+		bare: c.Renew, // a round trip to the relay's control port
 		lift: func(ctx context.Context) error { return c.Unshape(ctx, "bench") }})
 	return nil
 }

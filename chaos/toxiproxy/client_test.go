@@ -39,15 +39,7 @@ func TestLatency(t *testing.T) {
 			w := start(t)
 			p := w.proxy(t, link)
 			control := w.proxy(t, "front-1:back-2").Listen
-			quick := func(what, address string, than time.Duration) {
-				t.Helper()
-				for end := time.Now().Add(patience); took(t, address) >= than; {
-					if time.Now().After(end) {
-						t.Fatalf("%s never answers within %s", what, than)
-					}
-				}
-			}
-			quick("the link", p.Listen, delay)
+			quick(t, "the link", p.Listen, delay)
 			toxic, err := p.AddToxic("slow", "latency", stream, 1, client.Attributes{"latency": 60})
 			if err != nil || toxic.Name != "slow" || toxic.Type != "latency" || toxic.Stream != stream || toxic.Toxicity != 1 || toxic.Attributes["latency"] != 60.0 {
 				t.Fatalf("%+v, %v", toxic, err)
@@ -59,12 +51,12 @@ func TestLatency(t *testing.T) {
 			if d := took(t, p.Listen); d < delay {
 				t.Errorf("with a latency of %s it took %s", delay, d)
 			}
-			quick("the other link", control, delay)
-			quick("the link's set-up, which is not to be slow,", p.Listen, delay*3/2)
+			quick(t, "the other link", control, delay)
+			quick(t, "the link's set-up, which is not to be slow,", p.Listen, delay*3/2)
 			if err := p.RemoveToxic("slow"); err != nil {
 				t.Fatal(err)
 			}
-			quick("the link, afterwards,", p.Listen, delay)
+			quick(t, "the link, afterwards,", p.Listen, delay)
 		})
 	}
 }

@@ -209,6 +209,17 @@ func took(t testing.TB, address string) time.Duration {
 	return d
 }
 
+// quick waits until something comes back within a time: that a busy machine is
+// late is no fault of anybody's.
+func quick(t testing.TB, what, address string, than time.Duration) {
+	t.Helper()
+	for end := time.Now().Add(patience); took(t, address) >= than; {
+		if time.Now().After(end) {
+			t.Fatalf("%s never answers within %s", what, than)
+		}
+	}
+}
+
 // proxy returns a proxy by its name.
 func (w *world) proxy(t testing.TB, name string) *client.Proxy {
 	t.Helper()

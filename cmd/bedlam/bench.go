@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bedlamlab/bedlam"
+	"github.com/bedlamlab/bedlam/verify/results"
 )
 
 func benchCommand() *cobra.Command {
@@ -44,18 +45,37 @@ func benchFaultsCommand() *cobra.Command {
 	var o bedlam.Options
 	var rounds int
 	var each time.Duration
+	var kept string
 	c := &cobra.Command{
 		Use:   "faults",
 		Short: "Measure the relay beside haproxy and Toxiproxy in turns",
 		Long: `Compares the relay with a direct connection, with haproxy if it is on the PATH,
 and with Toxiproxy, which is built by go and kept in the cache. In each round
-every one of them has its turn, and the ratios are within the rounds.`,
+every one of them has its turn, and the ratios are within the rounds. Besides:
+how long faults of the relay and of packets (root on Linux) take to come and to
+go, and which share of requests, bytes, connections and packets they harm.`,
 		Example: "  bedlam bench faults --rounds 11",
 		Args:    noArgs,
-		RunE:    measures(&o, func(ctx context.Context) (fmt.Stringer, error) { return bedlam.BenchFaults(ctx, o, rounds, each) }),
+		RunE: func(c *cobra.Command, args []string) error {
+			var b bedlam.FaultsBenchmark
+			err := measures(&o, func(ctx context.Context) (_ fmt.Stringer, err error) {
+				b, err = bedlam.BenchFaults(ctx, o, rounds, each)
+				return b, err
+			})(c, args)
+			if err != nil || kept == "" {
+				return err
+			}
+			r := b.Result()
+			// Outside its sources, what the program knows of them stands.
+			if commit, err := results.Revision(c.Context(), "."); err == nil {
+				r.Commit = commit
+			}
+			return results.Append(kept, r)
+		},
 	}
 	c.Flags().IntVar(&rounds, "rounds", 11, "how often each is measured")
 	c.Flags().DurationVar(&each, "each", time.Second, "how long each measurement lasts")
+	c.Flags().StringVar(&kept, "results", "results/bench-faults.jsonl", "file that results are appended to; empty: none")
 	return c
 }
 

@@ -100,16 +100,22 @@ func (c Cell) makeNet(run, link string, bridge int, in Inmate, bits int) error {
 	}
 	// Sockets of the namespace, made by a thread in it.
 	err = Enter(c.Net, func() error {
-		lo, err := netlink.LinkByName("lo")
-		if err != nil {
-			return err
-		}
-		return errors.Join(netlink.LinkSetUp(lo), raise(Device, in.Address, bits))
+		return errors.Join(Loopback(), raise(Device, in.Address, bits))
 	})
 	if err != nil {
 		return fail(err)
 	}
 	return nil
+}
+
+// Loopback sets the loopback of the network namespace up that the caller's
+// thread is in, see [Enter] and [Trial].
+func Loopback() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetUp(lo)
 }
 
 // sweepNet removes the namespaces and links of a run.

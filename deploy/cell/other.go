@@ -37,6 +37,9 @@ func Enter(string, func() error) error { return errLinux }
 // Trial does nothing.
 func Trial(func(string) error) error { return errLinux }
 
+// Loopback does nothing.
+func Loopback() error { return errLinux }
+
 // Start does nothing.
 func (Cell) Start(*exec.Cmd) error { return errLinux }
 

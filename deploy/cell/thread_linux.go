@@ -37,13 +37,14 @@ func Enter(path string, do func() error) error {
 }
 
 // Trial calls do with the path of a network namespace that is made for it and
-// goes with it. Its loopback is down, and it has no other link.
+// goes with it. Its loopback is down, and it has no other link. Other processes
+// find it there as well, while do has not returned.
 func Trial(do func(path string) error) error {
 	return apart(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("making a network namespace: %w", err)
 		}
-		return do(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()))
+		return do(fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid()))
 	})
 }
 
