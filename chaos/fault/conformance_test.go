@@ -426,3 +426,18 @@ func TestBadParameters(t *testing.T) {
 		}
 	}
 }
+
+// The kernel has one impairment of a kind on an instance: an experiment that
+// asks for two is refused before it begins, whichever kinds there are.
+func TestKernelKindsAreRefusedTwice(t *testing.T) {
+	for _, k := range fault.Kinds() {
+		if !strings.Contains(k.Needs.String(), "Impairer") {
+			continue
+		}
+		a := chaos.Resolved{Action: k.Name, Instances: []string{"back-1"}, Args: chaos.RawArgs(`{"a":1}`)}
+		b := chaos.Resolved{Action: k.Name, Instances: []string{"back-1"}, Args: chaos.RawArgs(`{"a":2}`)}
+		if err := chaos.Conflict(a, b); err == nil {
+			t.Errorf("%s may be there twice", k.Name)
+		}
+	}
+}
