@@ -16,6 +16,7 @@ var (
 	full      = []string{"disk_full", "disk_read_only"} // on which nobody can make a file
 	locks     = []string{"lock_table", "slow_statements"}
 	sessions  = []string{"exhaust_connections", "lock_table", "slow_statements", "terminate_backends"} // lifted or proven by who logs in
+	lossy     = []string{"packet_corrupt", "packet_loss"} // each is over when every packet comes back
 	kernels   = slices.Concat(resources, packets, disks)
 )
 
@@ -67,6 +68,8 @@ func clash(a, b Resolved) string {
 		return "while it is frozen, it answers no probe and not who lifts the other"
 	case one(full...) && both(disks):
 		return "where no file can be made, a probe sees nothing else"
+	case one(lossy...) && both(packets):
+		return "where packets are lost, a probe cannot tell what else is done to them, nor its end"
 	case one("exhaust_connections") && one(locks...), shutOut(a, b), shutOut(b, a):
 		return "who lifts or proves the other has to log in, and there is no slot"
 	}

@@ -59,6 +59,8 @@ func TestConflict(t *testing.T) {
 		{with(on("cpu_quota", "a-1"), `{"cpus":0.1}`), with(on("cpu_quota", "a-2"), `{"cpus":0.2}`), "", "another replica has its own"},
 		{on("cpu_quota", "a-1"), on("memory_balloon", "a-1"), "", "another kind is seen by itself"},
 		{with(on("packet_loss", "a-1"), `{"loss":{"loss":20}}`), with(on("packet_loss", "a-1"), `{"loss":{"loss":30}}`), "one of a kind", "packets as well"},
+		{on("packet_loss", "a-1"), on("packet_corrupt", "a-1"), "packets are lost", "no packet may be lost for either to be over"},
+		{on("packet_delay", "a-1"), on("packet_duplicate", "a-1"), "", "late twins are twins"},
 		{with(on("lock_table", "s-1"), `{"table":"a.b"}`), with(on("lock_table", "s-1"), `{"table":"a.c"}`), "", "tables are many"},
 		{on("pause", "a-1"), on("file_descriptors", "a-1"), "frozen", "its probe asks the victim"},
 		{on("pause", "a-1"), on("memory_balloon", "a-1"), "frozen", "nobody can be put into a frozen container"},
