@@ -16,7 +16,7 @@ var (
 	full      = []string{"disk_full", "disk_read_only"} // on which nobody can make a file
 	locks     = []string{"lock_table", "slow_statements"}
 	sessions  = []string{"exhaust_connections", "lock_table", "slow_statements", "terminate_backends"} // lifted or proven by who logs in
-	lossy     = []string{"packet_corrupt", "packet_loss"} // each is over when every packet comes back
+	lossy     = []string{"packet_corrupt", "packet_loss"}                                              // each is over when every packet comes back
 	kernels   = slices.Concat(resources, packets, disks)
 )
 
