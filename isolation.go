@@ -38,7 +38,8 @@ func (o Options) isolated(actions ...string) (Options, error) {
 	o.disks = o.auto && o.disks || o.Isolation == process.Full && !o.auto
 	var err error
 	if o.Isolation, err = process.New(process.Options{Isolation: o.Isolation}).Isolation(); err != nil {
-		err = usage("%w", err)
+		// Of what was asked for nothing is wrong: it is this machine that cannot.
+		err = fmt.Errorf("--isolation %s: %w", process.Full, err)
 	}
 	return o, err
 }

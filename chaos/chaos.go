@@ -117,7 +117,8 @@ type Step struct {
 	// Share is the most percent of a service's replicas that it may harm; 50
 	// unless given. Counted are the instances that the selector picks, each
 	// service for itself: the victims, or for a fault on edges the callers,
-	// however many callees they lose.
+	// however many callees they lose. Steps that are on at the same time are
+	// held to it together, each with those that state no more than it does.
 	Share int
 }
 

@@ -15,6 +15,17 @@ func on(action string, instances ...string) chaos.Resolved {
 	return chaos.Resolved{Action: action, Instances: instances}
 }
 
+func with(r chaos.Resolved, args string) chaos.Resolved {
+	r.Args = chaos.RawArgs(args)
+	return r
+}
+
+// when sets the time of a harm, in ms.
+func when(r chaos.Resolved, at, lasts int) chaos.Resolved {
+	r.At, r.Duration = topology.Duration(at)*topology.Duration(time.Millisecond), topology.Duration(lasts)*topology.Duration(time.Millisecond)
+	return r
+}
+
 func between(action string, links ...string) chaos.Resolved {
 	r := chaos.Resolved{Action: action}
 	for _, l := range links {
@@ -44,6 +55,32 @@ func TestConflict(t *testing.T) {
 		{between("latency", "a-1->b-1"), between("latency", "b-1->a-1"), "", "the way back is a link of its own"},
 		{between("slow_close", "a-1->b-1"), on("kill", "b-1"), "", "an experiment may cut the power at the end of a slow link"},
 		{on("kill"), on("kill"), "", "nobody is harmed twice"},
+		{with(on("cpu_quota", "a-1"), `{"cpus":0.1}`), with(on("cpu_quota", "a-1"), `{"cpus":0.2}`), "one of a kind", "the plane has one of a kind"},
+		{with(on("cpu_quota", "a-1"), `{"cpus":0.1}`), with(on("cpu_quota", "a-2"), `{"cpus":0.2}`), "", "another replica has its own"},
+		{on("cpu_quota", "a-1"), on("memory_balloon", "a-1"), "", "another kind is seen by itself"},
+		{with(on("packet_loss", "a-1"), `{"loss":{"loss":20}}`), with(on("packet_loss", "a-1"), `{"loss":{"loss":30}}`), "one of a kind", "packets as well"},
+		{on("packet_loss", "a-1"), on("packet_corrupt", "a-1"), "packets are lost", "no packet may be lost for either to be over"},
+		{on("packet_delay", "a-1"), on("packet_duplicate", "a-1"), "", "late twins are twins"},
+		{with(on("lock_table", "s-1"), `{"table":"a.b"}`), with(on("lock_table", "s-1"), `{"table":"a.c"}`), "", "tables are many"},
+		{on("pause", "a-1"), on("file_descriptors", "a-1"), "frozen", "its probe asks the victim"},
+		{on("pause", "a-1"), on("memory_balloon", "a-1"), "frozen", "nobody can be put into a frozen container"},
+		{on("pause", "a-1"), on("clock_skew", "a-1"), "frozen", "rewriting its memory would thaw it"},
+		{on("pause", "a-1"), on("cpu_quota", "a-1"), "frozen", "a frozen instance needs no processor"},
+		{on("pause", "a-1"), on("cpu_hog", "a-1"), "frozen", "nor shares it"},
+		{on("pause", "s-1"), on("disk_slow", "s-1"), "frozen", "after the lift a store has to be well"},
+		{on("pause", "s-1"), on("lock_table", "s-1"), "frozen", "nobody can log in to let go of the lock"},
+		{on("pause", "a-1"), on("packet_delay", "a-1"), "", "the kernel answers for it"},
+		{on("pause", "a-1"), on("cpu_hog", "a-2"), "", "another replica is not frozen"},
+		{on("disk_full", "s-1"), on("disk_slow", "s-1"), "no file can be made", "the probe of slow makes a file"},
+		{on("disk_read_only", "s-1"), on("disk_full", "s-1"), "no file can be made", "which of them refuses it cannot be told"},
+		{on("disk_full", "s-1"), on("lock_table", "s-1"), "", "a lock needs no file"},
+		{on("exhaust_connections", "s-1"), on("lock_table", "s-1"), "log in", "the lift of the lock is refused a slot"},
+		{on("exhaust_connections", "s-1"), on("slow_statements", "s-1"), "log in", "and so is that of a lock that comes and goes"},
+		{on("exhaust_connections", "s-1"), on("lock_table", "s-2"), "", "another server has slots"},
+		{when(on("terminate_backends", "s-1"), 0, 0), when(on("exhaust_connections", "s-1"), 500, 0), "", "the first has its session before and until the end"},
+		{when(on("terminate_backends", "s-1"), 0, 9000), when(on("exhaust_connections", "s-1"), 500, 8500), "", "or as long"},
+		{when(on("terminate_backends", "s-1"), 0, 9000), when(on("exhaust_connections", "s-1"), 500, 0), "log in", "it is proven to be over while there is no slot"},
+		{when(on("terminate_backends", "s-1"), 500, 0), when(on("exhaust_connections", "s-1"), 500, 0), "log in", "it may come too late"},
 	} {
 		for _, pair := range [][2]chaos.Resolved{{c.a, c.b}, {c.b, c.a}} {
 			err := chaos.Conflict(pair[0], pair[1])

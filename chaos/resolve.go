@@ -46,17 +46,9 @@ func Resolve(step Step, t topology.System, draw *rand.Rand) (Resolved, error) {
 // the topology's order. More than there are is an error: less harm than was
 // asked for would be taken for all of it.
 func pick(all []topology.Instance, step Step, draw *rand.Rand) ([]topology.Instance, error) {
-	n := len(all)
-	switch step.Mode {
-	case One, "":
-		n = 1
-	case Fixed:
-		if step.Value > n {
-			return nil, fmt.Errorf("mode fixed asks for %d instances, and its selector picks only %d", step.Value, n)
-		}
-		n = step.Value
-	case Percent:
-		n = (n*step.Value + 99) / 100 // rounded up: a percentage never means nobody
+	n := step.Of(len(all))
+	if n > len(all) {
+		return nil, fmt.Errorf("mode fixed asks for %d instances, and its selector picks only %d", n, len(all))
 	}
 	chosen := draw.Perm(len(all))[:n]
 	slices.Sort(chosen)
@@ -65,6 +57,20 @@ func pick(all []topology.Instance, step Step, draw *rand.Rand) ([]topology.Insta
 		picked = append(picked, all[i])
 	}
 	return picked, nil
+}
+
+// Of returns how many of n selected instances the mode asks for; with Fixed, more
+// than n perhaps.
+func (s Spec) Of(n int) int {
+	switch s.Mode {
+	case One, "":
+		return 1
+	case Fixed:
+		return s.Value
+	case Percent:
+		return (n*s.Value + 99) / 100 // rounded up: a percentage never means nobody
+	}
+	return n
 }
 
 // WithinShare refuses a harm to more than percent of any service's replicas.

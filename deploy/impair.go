@@ -32,6 +32,7 @@ type Impairer interface {
 	// returns when a read-back shows that it is gone. An unknown ID is no error.
 	Repair(ctx context.Context, id string) error
 	// Impairments are those that the kernel shows now, each with the instances
-	// on which it shows.
-	Impairments(ctx context.Context) ([]Impairment, error)
+	// on which it shows. With an ID, only that one is looked for: another one
+	// that cannot be read, as on an instance that is frozen, is nothing to it.
+	Impairments(ctx context.Context, id string) ([]Impairment, error)
 }

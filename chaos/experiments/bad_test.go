@@ -1,6 +1,7 @@
 package experiments_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -23,7 +24,7 @@ steady-state-hypothesis:
     - {name: amplification, arguments: {edge: payment->bank}, tolerance: [1, 2]}
 method:
   - {name: N, action: latency, selector: {services: [payment]}, target: {services: [bank]}, mode: fixed, value: 1,
-     direction: from, at: 1s, duration: 2s, share: 60, delay: {latency: 300ms}}
+     direction: from, at: 1s, duration: 2s, share: 100, delay: {latency: 300ms}}
   - {action: kill, selector: {instances: [payment-1], zones: [a]}, hold: true}
 rollbacks: []
 abort: 0.5
@@ -38,7 +39,7 @@ func TestGood(t *testing.T) {
 		t.Errorf("got %+v", e)
 	}
 	s := e.Method[0]
-	if s.Action != "latency" || s.Mode != chaos.Fixed || s.Value != 1 || s.Direction != "from" || s.At != topology.Duration(1e9) || s.Duration != topology.Duration(2e9) || s.Share != 60 || string(s.Args) != `{"delay":{"latency":"300ms"}}` {
+	if s.Action != "latency" || s.Mode != chaos.Fixed || s.Value != 1 || s.Direction != "from" || s.At != topology.Duration(1e9) || s.Duration != topology.Duration(2e9) || s.Share != 100 || string(s.Args) != `{"delay":{"latency":"300ms"}}` {
 		t.Errorf("got %+v, %s", s, s.Args)
 	}
 	if k := e.Method[1]; k.Mode != chaos.One || k.Share != 50 || k.Target != nil || string(k.Args) != `{"hold":true}` {
@@ -128,8 +129,8 @@ func TestBad(t *testing.T) {
 		{"a negative time", "at: 1s", "at: -1s", `x.yaml:10: at and duration cannot be negative`},
 		{"a negative duration", "duration: 2s", "duration: -2s", `x.yaml:10: at and duration cannot be negative`},
 		{"hours", "duration: 2s", "duration: 60m", `x.yaml:10: the step ends after 1h0m1s, the longest is 1h`},
-		{"a share of nothing", "share: 60", "share: 0", `x.yaml:10: share is 0, want percent from 1 to 100`},
-		{"a share of more than all", "share: 60", "share: 101", `x.yaml:10: share is 101, want percent from 1 to 100`},
+		{"a share of nothing", "share: 100", "share: 0", `x.yaml:10: share is 0, want percent from 1 to 100`},
+		{"a share of more than all", "share: 100", "share: 101", `x.yaml:10: share is 101, want percent from 1 to 100`},
 		{"an unknown mode", "mode: fixed", "mode: some", `x.yaml:10: unknown mode "some" (want one, all, fixed or fixed-percent)`},
 		{"a mode that takes no value", "mode: fixed", "mode: all", `x.yaml:10: mode all takes no value`},
 		{"a mode that needs a value", "value: 1,", "", `x.yaml:10: mode fixed needs a value of at least 1`},
@@ -183,6 +184,52 @@ func TestBadWhole(t *testing.T) {
 			t.Errorf("%q: got %v, want %s", text, err, want)
 		}
 	}
+}
+
+// Steps that are on at the same time are bounded together, whatever the seed.
+func TestBounded(t *testing.T) {
+	const head = "title: T\nsteady-state-hypothesis: {title: H, probes: [{name: goodput, tolerance: [0, 1]}]}\nmethod:\n"
+	over := func(step int, action string, n, of int, service string, share int) string {
+		return fmt.Sprintf("x: step %d (%s) and those that are on at the same time would harm %d of %d replicas of %s, more than the share of %d %% that it states", step, action, n, of, service, share)
+	}
+	for _, c := range []struct {
+		why   string
+		steps []string
+		want  string // empty: it fits
+	}{
+		{"each half, together all", []string{"kill, selector: {instances: [catalog-1]}", "pause, selector: {instances: [catalog-2]}"}, over(1, "kill", 2, 2, "catalog", 50)},
+		{"whoever it is, with some seed", []string{"cpu_hog, selector: {services: [catalog]}, workers: 1", "clock_skew, selector: {services: [catalog]}, skew: 1h"}, over(1, "cpu_hog", 2, 2, "catalog", 50)},
+		{"callers are victims", []string{"partition, selector: {zones: [a], tiers: [web]}, target: {services: [cart]}", "partition, selector: {zones: [b], tiers: [web]}, target: {services: [cart]}"}, over(1, "partition", 2, 2, "gateway", 50)},
+		{"one after the other", []string{"kill, selector: {instances: [catalog-1]}, duration: 2s", "pause, selector: {instances: [catalog-2]}, at: 2s"}, ""},
+		{"the same one", []string{"cpu_hog, selector: {instances: [catalog-1]}, workers: 1", "clock_skew, selector: {instances: [catalog-1]}, skew: 1h"}, ""},
+		{"of two services", []string{"kill, selector: {services: [catalog]}", "kill, selector: {services: [cart]}"}, ""},
+		{"both say so", []string{"kill, selector: {instances: [catalog-1]}, share: 100", "pause, selector: {instances: [catalog-2]}, share: 100"}, ""},
+		{"half within what may be all", []string{"latency, selector: {services: [payment]}, target: {services: [bank]}, mode: all, share: 100, delay: {latency: 1s}", "kill, selector: {services: [payment]}"}, ""},
+		{"that one may does not let the others", []string{"latency, selector: {services: [payment]}, target: {services: [bank]}, mode: all, share: 100, delay: {latency: 1s}",
+			"kill, selector: {instances: [payment-1]}", "pause, selector: {instances: [payment-2]}, at: 1s"}, over(2, "kill", 2, 2, "payment", 50)},
+		{"eight at once", locks(8, 0), ""},
+		{"nine at once", locks(9, 0), "x: step 1 (lock_table) would be on with 8 others: at most 8 may be on at the same time"},
+		{"nine, one after the other", locks(9, 1), ""},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			e, err := experiments.Parse("x.yaml", []byte(head+"  - {action: "+strings.Join(c.steps, "}\n  - {action: ")+"}\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = experiments.Fit(e, services.Shop())
+			if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want) {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+		})
+	}
+}
+
+// locks are steps that each lock another table, a second apart or all at once.
+func locks(n, apart int) (steps []string) {
+	for i := range n {
+		steps = append(steps, fmt.Sprintf("lock_table, selector: {services: [postgres]}, share: 100, table: cart.t%d, at: %ds, duration: 1s", i, i*apart))
+	}
+	return steps
 }
 
 func TestFit(t *testing.T) {

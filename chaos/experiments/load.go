@@ -173,6 +173,9 @@ func Fit(e chaos.Experiment, t topology.System) error {
 			}
 		}
 	}
+	if err := bounded(e.Method, t); err != nil {
+		return fmt.Errorf("%s: %w", e.Name, err)
+	}
 	edges := map[string]string{} // with the metric that speaks of each
 	for _, l := range e.Hypothesis.Limits {
 		edges[l.Edge] = l.Metric

@@ -26,7 +26,7 @@ func init() {
 	register(Kind{Name: "capacity", On: onEdges, Needs: needs[deploy.Shaper](), Requests: true,
 		Doc: "Lets requests over an edge's links in their order, so many at a time and each after so long; who is called off keeps its turn. " +
 			"What it lets through does not depend on how quick the machine is.",
-		Params: "concurrency: 1 to 1000, places of each link; service_time: 50ms, up to 10m, how long a request has one; " + routeParams,
+		Params: "concurrency: 1 to 1000, places of each link; service_time: 100ms, from 20ms, or 50ms where not every request is held, to 10m, how long a request has one; " + routeParams,
 		build:  newCapacity})
 }
 
@@ -38,10 +38,10 @@ func newCapacity(r chaos.Resolved) (chaos.Fault, error) {
 	if f.Concurrency < 1 || f.Concurrency > mostPlaces {
 		return nil, fmt.Errorf("concurrency must be between 1 and %d, it is %d", mostPlaces, f.Concurrency)
 	}
-	if f.ServiceTime <= 0 || f.ServiceTime > longest {
-		return nil, fmt.Errorf("service_time must be more than 0 and at most %s", longest)
+	if err := f.harm(r, map[string]any{"concurrency": f.Concurrency, "service_time": f.ServiceTime}); err != nil {
+		return nil, err
 	}
-	return f, f.harm(r, map[string]any{"concurrency": f.Concurrency, "service_time": f.ServiceTime})
+	return f, f.holds("service_time", f.ServiceTime)
 }
 
 // Capacity implements [chaos.Bottleneck]: that of all the links.

@@ -27,7 +27,7 @@ type clockSkew struct {
 
 func init() {
 	register(Kind{Name: kernel.ClockSkew, On: onInstances, Needs: impairsAlone,
-		Doc:    "Sets the wall clock of an instance alone ahead or back; the clock by which it measures and waits goes on as it is.",
+		Doc:    "Sets the wall clock of an instance alone ahead or back; the clock by which it measures and waits goes on as it is. On amd64 only: it is done by machine code.",
 		Params: "skew: 5s to 87600h, or as much below 0",
 		build: byKernel(kernel.ClockSkew, "", func() (chaos.Fault, *impaired, validator) {
 			f := &clockSkew{}

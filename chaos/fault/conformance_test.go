@@ -311,17 +311,24 @@ func TestBadParameters(t *testing.T) {
 		{"abort", `{"status":302}`, "", "no failure of HTTP"},
 		{"abort", `{"percent":0}`, "", "percent must be"},
 		{"abort", `{"percent":101}`, "", "percent must be"},
+		{"abort", `{"percent":0.4}`, "", "percent times toxicity must be at least 0.5 %, it is 0.4 %"},
+		{"duplicate_request", `{"percent":5,"toxicity":0.05}`, "", "must be at least 0.5 %, it is 0.25 %"},
+		{"drop_response", `{"percent":1,"toxicity":0.01}`, "", "toxicity must be from 0.05 to 1"},
 		{"abort", `{"method":"get"}`, "", "capital letters"},
 		{"abort", `{"path":"bank.v1.Bank/Charge"}`, "", "does not begin with /"},
 		{"abort", `{"path":"/a*/b"}`, "", "a * is a whole segment"},
 		{"abort", ``, "to", `unknown direction "to"`},
-		{"delay_request", ``, "", "delay must be more than 0"},
-		{"delay_request", `{"delay":"1h"}`, "", "at most 10m0s"},
+		{"delay_request", ``, "", "delay must be between 20ms and 10m0s where every request"},
+		{"delay_request", `{"delay":"19ms"}`, "", "delay must be between 20ms"},
+		{"delay_request", `{"delay":"49ms","percent":99}`, "", "delay must be between 50ms and 10m0s where not every request"},
+		{"delay_request", `{"delay":"49ms","toxicity":0.9}`, "", "delay must be between 50ms"},
+		{"delay_request", `{"delay":"1h"}`, "", "between 20ms and 10m0s"},
 		{"delay_request", `{"delay":{"latency":"1s"}}`, "", "cannot unmarshal"},
 		{"capacity", ``, "", "concurrency must be between 1 and 1000, it is 0"},
 		{"capacity", `{"concurrency":1001,"service_time":"1s"}`, "", "it is 1001"},
-		{"capacity", `{"concurrency":1}`, "", "service_time must be more than 0"},
-		{"capacity", `{"concurrency":1,"service_time":"11m"}`, "", "at most 10m0s"},
+		{"capacity", `{"concurrency":1}`, "", "service_time must be between 20ms and 10m0s"},
+		{"capacity", `{"concurrency":1,"service_time":"5ms"}`, "", "cannot be told from a busy machine"},
+		{"capacity", `{"concurrency":1,"service_time":"11m"}`, "", "between 20ms and 10m0s"},
 		{"drop_response", `{"instead":"never"}`, "", "neither reset nor silence"},
 		{"drop_response", `{"instead":{}}`, "", "neither reset nor silence"},
 		{"duplicate_request", `{"times":3}`, "", `unknown field "times"`},
@@ -416,6 +423,21 @@ func TestBadParameters(t *testing.T) {
 		r := chaos.Resolved{ID: "x/1", Action: c.action, Links: edge, Instances: []string{"db-1"}, Args: chaos.RawArgs(c.args), Direction: deploy.Direction(c.direction)}
 		if _, err := fault.Build(r); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %s %s: got %v, want %s", c.action, c.args, c.direction, err, c.want)
+		}
+	}
+}
+
+// The kernel has one impairment of a kind on an instance: an experiment that
+// asks for two is refused before it begins, whichever kinds there are.
+func TestKernelKindsAreRefusedTwice(t *testing.T) {
+	for _, k := range fault.Kinds() {
+		if !strings.Contains(k.Needs.String(), "Impairer") {
+			continue
+		}
+		a := chaos.Resolved{Action: k.Name, Instances: []string{"back-1"}, Args: chaos.RawArgs(`{"a":1}`)}
+		b := chaos.Resolved{Action: k.Name, Instances: []string{"back-1"}, Args: chaos.RawArgs(`{"a":2}`)}
+		if err := chaos.Conflict(a, b); err == nil {
+			t.Errorf("%s may be there twice", k.Name)
 		}
 	}
 }

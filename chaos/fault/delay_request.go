@@ -2,7 +2,6 @@ package fault
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/deploy"
@@ -19,7 +18,7 @@ type delayRequest struct {
 func init() {
 	register(Kind{Name: "delay_request", On: onEdges, Needs: needs[deploy.Shaper](), Requests: true,
 		Doc:    "Holds requests on an edge back before the callee hears of them; others on the same connection go on.",
-		Params: "delay: 300ms, up to 10m; " + routeParams,
+		Params: "delay: 300ms, from 20ms, or 50ms where not every request is held, to 10m; " + routeParams,
 		build:  newDelayRequest})
 }
 
@@ -28,10 +27,10 @@ func newDelayRequest(r chaos.Resolved) (chaos.Fault, error) {
 	if err := decode(r.Args, f); err != nil {
 		return nil, err
 	}
-	if f.Delay <= 0 || f.Delay > longest {
-		return nil, fmt.Errorf("delay must be more than 0 and at most %s", longest)
+	if err := f.harm(r, map[string]any{"delay": f.Delay}); err != nil {
+		return nil, err
 	}
-	return f, f.harm(r, map[string]any{"delay": f.Delay})
+	return f, f.holds("delay", f.Delay)
 }
 
 // Probe wants an answer over every link no sooner than the delay.

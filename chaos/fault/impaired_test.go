@@ -41,8 +41,22 @@ func TestImpairmentsAreReadBack(t *testing.T) {
 	if err := f.Lift(t.Context(), s); err == nil || !strings.Contains(err.Error(), "the kernel still shows it") {
 		t.Errorf("got %v", err)
 	}
-	s.refuse["impairments"] = errBroken
+	s.refuse["impairments of x/1"] = errBroken
 	if err := f.Lift(t.Context(), s); !errors.Is(err, errBroken) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What cannot be read of another harm, whose victim is frozen, keeps nobody from
+// being lifted.
+func TestOthersAreNotReadBack(t *testing.T) {
+	s := newFake()
+	f := built(t, "packet_loss", samples["packet_loss"], "back-1")
+	if err := f.Inject(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	s.refuse["impairments"] = errBroken
+	if err := f.Lift(t.Context(), s); err != nil {
 		t.Errorf("got %v", err)
 	}
 }

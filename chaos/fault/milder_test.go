@@ -18,6 +18,9 @@ func TestMilder(t *testing.T) {
 		{"latency", `{"delay":{"latency":"300ms","jitter":"50ms"}}`, true,
 			[]string{`{"delay":{"jitter":"25ms","latency":"300ms"}}`, `{"delay":{"jitter":"50ms","latency":"150ms"}}`}},
 		{"latency", `{"delay":{"latency":"5ms"}}`, true, nil}, // less cannot be told
+		{"delay_request", `{"delay":"30ms"}`, true, nil},
+		{"delay_request", `{"delay":"60ms","percent":0.8}`, true, nil},
+		{"capacity", `{"concurrency":1,"service_time":"30ms"}`, true, []string{`{"concurrency":2,"service_time":"30ms"}`}},
 		{"bandwidth", `{"bandwidth":{"rate":"64KB/s"}}`, true, []string{`{"bandwidth":{"rate":"128KB/s"}}`}},
 		{"packet_loss", `{"loss":{"loss":25}}`, false, []string{`{"loss":{"loss":12}}`}},
 		{"reset", `{"probability":0.5}`, true, []string{`{"probability":0.25}`}},

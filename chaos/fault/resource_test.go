@@ -81,7 +81,7 @@ func TestResourcesAreReadBack(t *testing.T) {
 		if saw, err := p.Probe(t.Context(), s, true); err == nil || !strings.Contains(err.Error(), "the kernel does not show it") {
 			t.Errorf("%s: the probe saw %q, %v", action, saw, err)
 		}
-		s.refuse["impairments"] = errBroken
+		s.refuse["impairments of x/1"] = errBroken
 		if saw, err := p.Probe(t.Context(), s, true); !errors.Is(err, errBroken) {
 			t.Errorf("%s: the probe saw %q, %v", action, saw, err)
 		}

@@ -31,7 +31,37 @@ type routed struct {
 
 // routeParams are the parameters of all faults on requests.
 const routeParams = "method: GET|POST|… (HTTP); path: /api/carts/*/items or gRPC's /bank.v1.Bank/Charge, a * for a segment or at the end, any unless given; " +
-	"percent: above 0 to 100, of those requests; 100 unless given"
+	"percent: 0.5 to 100, of those requests, and times toxicity no less; 100 unless given"
+
+// leastShare is the least share of requests of which a probe can tell in a few
+// seconds that none is harmed any more: it takes 1379 of them in a row for one
+// chance in a thousand to have missed it, some milliseconds each.
+const leastShare = 0.005
+
+// share is how many of the route's requests are harmed.
+func (q *routed) share() float64 { return q.toxicity() * q.Percent / 100 }
+
+const (
+	// shortestHold is the least time that a probe can tell from what a request on
+	// a new connection takes on a busy machine anyway.
+	shortestHold = topology.Duration(20 * time.Millisecond)
+	// shortestOfSome is that where only some requests are held: a lift is proven
+	// by many in a row that are not late, and of so many such a machine alone
+	// makes some late by tens of milliseconds.
+	shortestOfSome = topology.Duration(50 * time.Millisecond)
+)
+
+// holds says what is wrong with a time, of that name, for which requests are held.
+func (q *routed) holds(name string, d topology.Duration) error {
+	least, which := shortestHold, "every request"
+	if q.share() < 1 {
+		least, which = shortestOfSome, "not every request"
+	}
+	if d < least || d > longest {
+		return fmt.Errorf("%s must be between %s and %s where %s is held: a shorter one cannot be told from a busy machine", name, least, longest, which)
+	}
+	return nil
+}
 
 // harm makes the rule; args are what the kind adds to the route.
 func (q *routed) harm(r chaos.Resolved, args map[string]any) error {
@@ -40,6 +70,9 @@ func (q *routed) harm(r chaos.Resolved, args map[string]any) error {
 	}
 	if !(q.Percent > 0 && q.Percent <= 100) {
 		return errors.New("percent must be more than 0 and at most 100")
+	}
+	if t := q.toxicity(); t >= leastToxicity && q.share() < leastShare { // else toxicity is wrong by itself
+		return fmt.Errorf("percent times toxicity must be at least %g %%, it is %.3g %%: a probe could not tell whether the fewer are harmed or none", 100*leastShare, 100*q.share())
 	}
 	if r.Direction != "" && r.Direction != deploy.Both {
 		return fmt.Errorf("unknown direction %q: a request and its answer are one", r.Direction)
@@ -162,7 +195,7 @@ func (q *routed) ask(ctx context.Context, s deploy.System, caller string, link t
 func (q *routed) enough(n int) bool {
 	chance := 1.0
 	for range n {
-		chance *= 1 - q.toxicity()*q.Percent/100
+		chance *= 1 - q.share()
 	}
 	return chance < missed
 }

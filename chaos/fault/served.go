@@ -2,6 +2,7 @@ package fault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -21,22 +22,16 @@ func (f impaired) shown(ctx context.Context, s deploy.System) error {
 	if err != nil {
 		return err
 	}
-	all, err := p.Impairments(ctx)
+	all, err := p.Impairments(ctx, f.impairment.ID)
 	if err != nil {
 		return fmt.Errorf("reading back what the kernel shows: %w", err)
 	}
-	for _, i := range all {
-		if i.ID != f.impairment.ID {
-			continue
+	return f.each(func(in string) error {
+		if !slices.ContainsFunc(all, func(i deploy.Impairment) bool { return slices.Contains(i.Instances, in) }) {
+			return errors.New("the kernel does not show it")
 		}
-		return f.each(func(in string) error {
-			if !slices.Contains(i.Instances, in) {
-				return fmt.Errorf("the kernel does not show it")
-			}
-			return nil
-		})
-	}
-	return fmt.Errorf("the kernel does not show it")
+		return nil
+	})
 }
 
 // pid is an instance's main process. It is a process of this machine wherever

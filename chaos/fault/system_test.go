@@ -187,10 +187,13 @@ func (f *fake) Repair(_ context.Context, id string) error {
 	return f.refuse["repair "+id]
 }
 
-func (f *fake) Impairments(context.Context) ([]deploy.Impairment, error) {
+func (f *fake) Impairments(_ context.Context, id string) ([]deploy.Impairment, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Clone(f.impairments), f.refuse["impairments"]
+	if id == "" {
+		return slices.Clone(f.impairments), f.refuse["impairments"]
+	}
+	return slices.DeleteFunc(slices.Clone(f.impairments), func(i deploy.Impairment) bool { return i.ID != id }), f.refuse["impairments of "+id]
 }
 func (f *fake) DSN(store, role string) (string, error) {
 	f.mu.Lock()

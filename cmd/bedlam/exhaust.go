@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+
 	"github.com/spf13/cobra"
 
 	"github.com/bedlamlab/bedlam/deploy/exhaust"
@@ -14,9 +16,9 @@ func exhaustCommand() *cobra.Command {
 		Args: args(2, 3, "a folder, a number of bytes and perhaps a process"),
 		RunE: func(c *cobra.Command, words []string) error {
 			if len(words) == 3 {
-				return exhaust.Beside(c.Context(), words[0], words[1], words[2])
+				return exhaust.Beside(c.Context(), os.Stdin, words[0], words[1], words[2])
 			}
-			return exhaust.Main(c.Context(), words[0], words[1])
+			return exhaust.Main(c.Context(), os.Stdin, words[0], words[1])
 		},
 	}
 }

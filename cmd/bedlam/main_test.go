@@ -39,9 +39,10 @@ func (t tests) Run() int {
 //
 //	refused PATTERN ARG...   bedlam ARG... exits with 2, says so in one line that
 //	                         matches PATTERN, and has started and made nothing
+//	lacking PATTERN ARG...   the same with exit code 3, without root
 //	binary FILE              writes a file that is no text
 //
-// and one condition, root.
+// and two conditions: root, and rootless where lacking can be done.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
@@ -64,12 +65,16 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SHOP", filepath.Join(e.WorkDir, "shop"))
 			return os.WriteFile(filepath.Join(e.WorkDir, "shop"), nil, 0o755)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"refused": refused, "binary": binary},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"refused": refused, "lacking": lacking, "binary": binary},
 		Condition: func(cond string) (bool, error) {
-			if cond != "root" {
-				return false, fmt.Errorf("unknown condition %q", cond)
+			switch cond {
+			case "root":
+				return os.Geteuid() == 0, nil
+			case "rootless":
+				try := rootless("true")
+				return exec.Command(try[0], try[1:]...).Run() == nil, nil
 			}
-			return os.Geteuid() == 0, nil
+			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 	})
 }
@@ -78,11 +83,33 @@ func refused(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: refused PATTERN ARG...")
 	}
+	declined(ts, exitUsage, args[0], append([]string{"bedlam"}, args[1:]...))
+}
+
+func lacking(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: lacking PATTERN ARG...")
+	}
+	declined(ts, exitInconclusive, args[0], rootless(append([]string{"bedlam"}, args[1:]...)...))
+}
+
+// rootless is a command without root: as it is, or in a user namespace of its own
+// in which it is nobody.
+func rootless(command ...string) []string {
+	if os.Geteuid() == 0 {
+		return append([]string{"unshare", "--user"}, command...)
+	}
+	return command
+}
+
+// declined wants a command to end with that code, to say why in one line, and to
+// have made nothing.
+func declined(ts *testscript.TestScript, code int, pattern string, command []string) {
 	before := made(ts)
-	err := ts.Exec("bedlam", args[1:]...)
+	err := ts.Exec(command[0], command[1:]...)
 	said := ts.ReadFile("stderr")
-	if e := (*exec.ExitError)(nil); !errors.As(err, &e) || e.ExitCode() != exitUsage {
-		ts.Fatalf("bedlam %s: %v, want exit code %d; it says: %s", strings.Join(args[1:], " "), err, exitUsage, said)
+	if e := (*exec.ExitError)(nil); !errors.As(err, &e) || e.ExitCode() != code {
+		ts.Fatalf("%s: %v, want exit code %d; it says: %s", strings.Join(command, " "), err, code, said)
 	}
 	if out := ts.ReadFile("stdout"); out != "" {
 		ts.Fatalf("it prints besides: %s", out)
@@ -90,10 +117,10 @@ func refused(ts *testscript.TestScript, neg bool, args []string) {
 	if strings.Count(said, "\n") != 1 || !strings.HasPrefix(said, "bedlam: ") {
 		ts.Fatalf("want one line, got: %s", said)
 	}
-	ok, err := regexp.MatchString(args[0], said)
+	ok, err := regexp.MatchString(pattern, said)
 	ts.Check(err)
 	if !ok {
-		ts.Fatalf("%q does not match %q", said, args[0])
+		ts.Fatalf("%q does not match %q", said, pattern)
 	}
 	if after := made(ts); after != before {
 		ts.Fatalf("it has made something; before:\n%s\nafter:\n%s", before, after)

@@ -56,7 +56,7 @@ func (h *harmed) impair(kind, args string) deploy.Impairment {
 // shown are the kinds that the kernel shows.
 func (h *harmed) shown() []string {
 	h.t.Helper()
-	all, err := h.machine.plane.Impairments(h.ctx)
+	all, err := h.machine.plane.Impairments(h.ctx, "")
 	h.must(err)
 	var kinds []string
 	for _, i := range all {

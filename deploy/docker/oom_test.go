@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"syscall"
@@ -88,6 +89,33 @@ func TestExhaustRefuses(t *testing.T) {
 	m := &machine{daemon: l.daemon, desc: supervise.Description{Run: l.run}}
 	if err := m.exhaust(l.ctx, "nobody-1"); !errors.Is(err, supervise.ErrGone) {
 		t.Errorf("one that was never there: %v", err)
+	}
+}
+
+// Whoever gives it up does not leave it at work: it has ended by then, and the
+// container stands with the kernel as it did.
+func TestExhaustEndsWithItsAsker(t *testing.T) {
+	l := newLab(t)
+	_, id := l.starving(spec{Memory: 64 << 20, Tmpfs: map[string]int64{tmp: 64 << 20}})
+	score := func() string {
+		out, err := l.exec(l.ctx, id, "/shop", "score")
+		l.must(err)
+		return strings.TrimSpace(string(out))
+	}
+	ctx, giveUp := context.WithCancel(l.ctx)
+	defer giveUp()
+	gone := make(chan error, 1)
+	go func() { // so little that nobody ends by it
+		_, err := l.exec(ctx, id, "/bedlam", "exhaust", tmp, "1048576")
+		gone <- err
+	}()
+	l.until("it is at work", func() bool { return score() == "1000" })
+	giveUp()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if got := score(); got != "0" {
+		t.Errorf("it is left at work: the container stands with the kernel as %s", got)
 	}
 }
 

@@ -61,6 +61,10 @@ func (d *daemon) lastWords(ctx context.Context, id string) string {
 	return string(bytes.TrimSpace(text.Bytes()))
 }
 
+// leaveTime bounds the end of a command whose input has ended: some ms, or as
+// long as the kernel has it wait for a page of memory.
+const leaveTime = 2 * time.Second
+
 // A failure is how a command ended that did not succeed.
 type failure struct {
 	code  int
@@ -71,9 +75,11 @@ func (f failure) Error() string { return fmt.Sprintf("it ended with code %d: %s"
 
 // exec runs a command in a running container and waits for its end. It returns
 // what it wrote, and an error if it could not be run or ended with another
-// code than 0, which is a failure. When ctx is done, the command is left to itself.
+// code than 0, which is a failure. When ctx is done, the command's standard input
+// ends, which is all that a daemon can do to it: who heeds that is waited for, and
+// who does not is left to itself.
 func (d *daemon) exec(ctx context.Context, id string, command ...string) ([]byte, error) {
-	made, err := d.api.ExecCreate(ctx, id, client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
+	made, err := d.api.ExecCreate(ctx, id, client.ExecCreateOptions{Cmd: command, AttachStdin: true, AttachStdout: true, AttachStderr: true})
 	if err != nil {
 		return nil, ranInside(ctx, command[0], err)
 	}
@@ -85,6 +91,10 @@ func (d *daemon) exec(ctx context.Context, id string, command ...string) ([]byte
 	defer context.AfterFunc(ctx, func() { stream.Conn.Close() })()
 	var out bytes.Buffer
 	if _, err := stdcopy.StdCopy(&out, &out, stream.Reader); err != nil {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+		defer cancel()
+		stream.Close()
+		_ = d.ended(last, made.ID, command[0], nil) // what it says of its end matters to nobody any more
 		return out.Bytes(), ranInside(ctx, command[0], err)
 	}
 	// The stream may end a moment before the daemon has the code.

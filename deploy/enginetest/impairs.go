@@ -125,7 +125,7 @@ func has(all []deploy.Impairment, kind string) bool {
 // shown wants the kernel to show exactly these.
 func shown(t *testing.T, i deploy.Impairer, want []deploy.Impairment) {
 	t.Helper()
-	got, err := i.Impairments(within(t))
+	got, err := i.Impairments(within(t), "")
 	if err != nil {
 		t.Fatal(err)
 	}

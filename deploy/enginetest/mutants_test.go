@@ -198,7 +198,9 @@ func (i *impairing) Impair(ctx context.Context, one deploy.Impairment) error {
 	return i.Impairer.Impair(ctx, one)
 }
 
-func (i *impairing) Impairments(context.Context) ([]deploy.Impairment, error) { return i.asked, nil }
+func (i *impairing) Impairments(context.Context, string) ([]deploy.Impairment, error) {
+	return i.asked, nil
+}
 
 // Kill is meant for the instance alone, and takes what was done to it as well.
 func (i *impairing) Kill(ctx context.Context, instance string) error {

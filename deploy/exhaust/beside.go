@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"slices"
@@ -13,12 +14,12 @@ import (
 
 // Beside does to a process of this machine what [Main] does to a container: it
 // takes the memory of the cgroup in which both are, up to that many bytes, and
-// names the process first. It never succeeds, and if the kernel has ended the
+// names the process first; it goes on until in ends. It never succeeds, and if the kernel has ended the
 // process, whoever started this ends it.
 //
 // It refuses to work where both are not in the same cgroup, or in one that is no
 // engine's: its end would be that of somebody else's processes.
-func Beside(ctx context.Context, dir, bytes, process string) error {
+func Beside(ctx context.Context, in io.Reader, dir, bytes, process string) error {
 	most, err := strconv.ParseInt(bytes, 10, 64)
 	if err != nil || most <= 0 {
 		return fmt.Errorf("%q is no number of bytes", bytes)
@@ -38,13 +39,13 @@ func Beside(ctx context.Context, dir, bytes, process string) error {
 	if own != its || !strings.HasPrefix(path.Base(path.Dir(own)), ours) {
 		return errors.New("this is only for whom shares a cgroup with the process, into which an engine puts it")
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("given up after %s", patience))
+	ctx, cancel := within(ctx, in)
 	defer cancel()
 	before, err := prefer(pid)
 	if err != nil {
 		return err
 	}
-	defer before.restore()
+	defer before.Restore()
 	return fill(ctx, dir, most)
 }
 

@@ -21,7 +21,7 @@ func TestBesideRefuses(t *testing.T) {
 		{"1048576", "self", `"self" is no process`},
 		{"1048576", self, "shares a cgroup"}, // with itself, but it is nobody's
 	} {
-		if err := Beside(t.Context(), "/dev/shm", c.bytes, c.process); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := Beside(t.Context(), strings.NewReader(""), "/dev/shm", c.bytes, c.process); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %s: got %v, want %s", c.bytes, c.process, err, c.want)
 		}
 	}

@@ -13,12 +13,15 @@
 // it first, with which all others of the container end.
 //
 // The file never has a name: it is gone with this command, and with the
-// container, however they end. In time, patience bounds it.
+// container, however they end. In time, patience bounds it, and the life of
+// whoever asked for it, who holds the other end of its standard input.
 package exhaust
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"time"
@@ -29,12 +32,31 @@ import (
 // taken back.
 const patience = 15 * time.Second
 
+// errLeft is why it ends when its input does.
+var errLeft = errors.New("whoever asked for it has left")
+
+// within returns a context that ends when patience or in does: then what was
+// done is taken back, which nobody can do who was ended by a SIGKILL.
+func within(ctx context.Context, in io.Reader) (context.Context, context.CancelFunc) {
+	ctx, leave := context.WithCancelCause(ctx)
+	go func() {
+		_, _ = io.Copy(io.Discard, in) // an input that fails is at its end, too
+		leave(errLeft)
+	}()
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("given up after %s", patience))
+	return ctx, func() {
+		cancel()
+		leave(nil)
+	}
+}
+
 // Main fills the tmpfs at dir with at most that many bytes, which is the
-// container's limit. It never succeeds: the error says why the container lives.
+// container's limit, and goes on until in ends. It never succeeds: the error
+// says why the container lives.
 //
 // Whoever runs it elsewhere than in a container into which it was put from
 // outside is refused: its end would be that of a machine's processes.
-func Main(ctx context.Context, dir, bytes string) error {
+func Main(ctx context.Context, in io.Reader, dir, bytes string) error {
 	most, err := strconv.ParseInt(bytes, 10, 64)
 	if err != nil || most <= 0 {
 		return fmt.Errorf("%q is no number of bytes", bytes)
@@ -43,12 +65,12 @@ func Main(ctx context.Context, dir, bytes string) error {
 	if os.Getppid() != 0 {
 		return fmt.Errorf("this is only for a container, into which an engine puts it")
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("given up after %s", patience))
+	ctx, cancel := within(ctx, in)
 	defer cancel()
 	before, err := prefer(1)
 	if err != nil {
 		return err
 	}
-	defer before.restore()
+	defer before.Restore()
 	return fill(ctx, dir, most)
 }

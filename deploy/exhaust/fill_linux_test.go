@@ -3,6 +3,7 @@ package exhaust
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -20,7 +21,7 @@ func TestMainRefuses(t *testing.T) {
 		{"/dev/shm", "0", `"0" is no number of bytes`},
 		{"/dev/shm", "-1", `"-1" is no number of bytes`},
 	} {
-		if err := Main(t.Context(), c.dir, c.bytes); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := Main(t.Context(), strings.NewReader(""), c.dir, c.bytes); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s", c.bytes, err, c.want)
 		}
 	}
@@ -80,6 +81,21 @@ func TestFill(t *testing.T) {
 	}
 }
 
+// It ends with who asked for it, and says so.
+func TestWithin(t *testing.T) {
+	in, asker := io.Pipe()
+	ctx, cancel := within(t.Context(), in)
+	defer cancel()
+	if _, err := io.WriteString(asker, "words are none of an end"); err != nil || ctx.Err() != nil {
+		t.Errorf("before its end: %v, %v", err, ctx.Err())
+	}
+	asker.Close()
+	<-ctx.Done()
+	if why := context.Cause(ctx); !errors.Is(why, errLeft) {
+		t.Errorf("got %v", why)
+	}
+}
+
 func TestFillRefuses(t *testing.T) {
 	for _, dir := range []string{"/proc", "/nowhere"} {
 		if err := fill(t.Context(), dir, 1); err == nil || !strings.Contains(err.Error(), "filling "+dir) {
@@ -109,7 +125,7 @@ func TestPrefer(t *testing.T) {
 	if score() != "1000" {
 		t.Errorf("its score is %s", score())
 	}
-	if err := p.restore(); err != nil {
+	if err := p.Restore(); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := score(), strings.TrimSpace(string(p.score)); got != want {

@@ -7,10 +7,15 @@ import (
 	"errors"
 )
 
-type preference struct{}
+// A Standing is nothing here.
+type Standing struct{}
 
-func prefer(int) (preference, error) { return preference{}, errors.ErrUnsupported }
+// StandingOf cannot tell here.
+func StandingOf(int) (Standing, error) { return Standing{}, errors.ErrUnsupported }
 
-func (preference) restore() error { return nil }
+// Restore has nothing to restore.
+func (Standing) Restore() error { return nil }
+
+func prefer(int) (Standing, error) { return Standing{}, errors.ErrUnsupported }
 
 func fill(context.Context, string, int64) error { return errors.ErrUnsupported }

@@ -10,27 +10,38 @@ import (
 // counts as much as all the memory that there is.
 const first = "1000"
 
-// A preference is how a process stood with the kernel before.
-type preference struct {
+// A Standing is how a process stands with the kernel, in case that one must end.
+type Standing struct {
 	path  string
 	score []byte
 }
 
-// prefer names a process to the kernel, in case that one must end. It must be
-// of the same account.
-func prefer(pid int) (preference, error) {
-	p := preference{path: fmt.Sprintf("/proc/%d/oom_score_adj", pid)}
+// StandingOf reads how a process of this machine stands.
+func StandingOf(pid int) (Standing, error) {
+	s := Standing{path: fmt.Sprintf("/proc/%d/oom_score_adj", pid)}
 	var err error
-	if p.score, err = os.ReadFile(p.path); err == nil {
-		err = os.WriteFile(p.path, []byte(first), 0)
+	if s.score, err = os.ReadFile(s.path); err != nil {
+		return Standing{}, fmt.Errorf("reading how process %d stands with the kernel: %w", pid, err)
 	}
-	if err != nil {
-		return preference{}, fmt.Errorf("naming process %d to the kernel: %w", pid, err)
-	}
-	return p, nil
+	return s, nil
 }
 
-// restore takes it back from one that lives.
-func (p preference) restore() error {
-	return os.WriteFile(p.path, bytes.TrimSpace(p.score), 0)
+// Restore makes a process that lives stand as it did. It must be of the same
+// account.
+func (s Standing) Restore() error { return s.write(s.score) }
+
+func (s Standing) write(score []byte) error {
+	return os.WriteFile(s.path, bytes.TrimSpace(score), 0)
+}
+
+// prefer names a process to the kernel, and returns how it stood.
+func prefer(pid int) (Standing, error) {
+	s, err := StandingOf(pid)
+	if err != nil {
+		return s, err
+	}
+	if err := s.write([]byte(first)); err != nil {
+		return s, fmt.Errorf("naming process %d to the kernel: %w", pid, err)
+	}
+	return s, nil
 }

@@ -29,7 +29,7 @@ type clockSkew struct{ *Skew }
 // Can implements [Harm].
 func (c clockSkew) Can(t Target) error {
 	if runtime.GOARCH != "amd64" {
-		return Lacks("a clock is skewed by machine code, which there is not for "+runtime.GOARCH, "amd64")
+		return Lacks("a clock is skewed by machine code, which there is not for "+runtime.GOARCH, "a machine whose processor is amd64")
 	}
 	ours, err := pristine()
 	if err == nil {

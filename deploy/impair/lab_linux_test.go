@@ -119,7 +119,7 @@ func (l *lab) repair(i deploy.Impairment) {
 // shows wants exactly these kinds in force.
 func (l *lab) shows(kinds ...string) {
 	l.Helper()
-	all, err := l.plane.Impairments(l.within())
+	all, err := l.plane.Impairments(l.within(), "")
 	if err != nil {
 		l.Fatal(err)
 	}

@@ -153,8 +153,8 @@ func (p *Plane) undo(ctx context.Context, r record) error {
 }
 
 // Impairments implements [deploy.Impairer].
-func (p *Plane) Impairments(ctx context.Context) ([]deploy.Impairment, error) {
-	all, err := p.records("")
+func (p *Plane) Impairments(ctx context.Context, id string) ([]deploy.Impairment, error) {
+	all, err := p.records(id)
 	if err != nil {
 		return nil, fmt.Errorf("reading the impairments: %w", err)
 	}

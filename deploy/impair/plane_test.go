@@ -122,7 +122,7 @@ func (b *board) want(p *impair.Plane, a, c string, shown ...string) {
 			b.Errorf("%s is %q (%v), want %q", in, got, err, want)
 		}
 	}
-	all, err := p.Impairments(b.Context())
+	all, err := p.Impairments(b.Context(), "")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -245,6 +245,29 @@ func TestStarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.want(p, "new", "clean")
+}
+
+// One that cannot be read keeps nobody from reading another one.
+func TestImpairmentsOfOne(t *testing.T) {
+	b := newBoard(t)
+	p := b.plane()
+	for _, i := range []deploy.Impairment{marked("x/1", `{"text":"red"}`, "a"), marked("y/1", `{"text":"blue"}`, "b")} {
+		if err := p.Impair(t.Context(), i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.RemoveAll(filepath.Join(b.data, "a")); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := p.Impairments(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "x/1 on a") {
+		t.Errorf("of all, got %+v, %v", all, err)
+	}
+	if one, err := p.Impairments(t.Context(), "y/1"); err != nil || len(one) != 1 || one[0].ID != "y/1" {
+		t.Errorf("of one, got %+v, %v", one, err)
+	}
+	if none, err := p.Impairments(t.Context(), "never/was"); err != nil || len(none) > 0 {
+		t.Errorf("of none, got %+v, %v", none, err)
+	}
 }
 
 func TestKinds(t *testing.T) {

@@ -64,9 +64,9 @@ func run(ctx context.Context, args []string) error {
 	case slices.Equal(args, []string{"store", "--prepare"}):
 		return postgres.Prepare(ctx)
 	case len(args) == 3 && args[0] == "exhaust":
-		return exhaust.Main(ctx, args[1], args[2])
+		return exhaust.Main(ctx, os.Stdin, args[1], args[2])
 	case len(args) == 4 && args[0] == "exhaust":
-		return exhaust.Beside(ctx, args[1], args[2], args[3])
+		return exhaust.Beside(ctx, os.Stdin, args[1], args[2], args[3])
 	case slices.Equal(args, []string{"impair"}):
 		return impair.Main(ctx, os.Stdin, os.Stdout)
 	case slices.Equal(args, []string{"disk"}):

@@ -67,7 +67,7 @@ func act(verb string, words []string) error {
 			kept = append(kept, b)
 		}
 	case "exhaust": // its container
-		return exhaust.Main(context.Background(), words[0], words[1])
+		return exhaust.Main(context.Background(), os.Stdin, words[0], words[1])
 	case "impair": // the container that it is put beside
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		defer stop()
