@@ -65,6 +65,7 @@ type benchField struct {
 	ways      []*benchWay
 	missing   []string
 	processes []*exec.Cmd
+	closed    chan struct{}
 	// The relay: its controller, the link that the other ways are compared with,
 	// and one whose requests it reads.
 	relay       *relay.Client
@@ -78,7 +79,7 @@ type benchField struct {
 
 // newBenchField starts everything. Also after an error it wants closing.
 func newBenchField(ctx context.Context, self, scratch string) (*benchField, error) {
-	f := &benchField{}
+	f := &benchField{closed: make(chan struct{})}
 	line, err := f.start(exec.Command(self, "bench", "server"), nil)
 	if err != nil {
 		return f, fmt.Errorf("starting the server: %w", err)
@@ -126,9 +127,18 @@ func (f *benchField) start(cmd *exec.Cmd, input any) (line string, err error) {
 	return line, nil
 }
 
-// run starts a process that is killed when the field is closed.
+// run starts a process that is killed when the field is closed, or the bench
+// ends without that. The thread that starts it stays until then: with it the
+// process would end, see [withParent].
 func (f *benchField) run(cmd *exec.Cmd) error {
-	if err := cmd.Start(); err != nil {
+	cmd.SysProcAttr = withParent()
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		started <- cmd.Start()
+		<-f.closed
+	}()
+	if err := <-started; err != nil {
 		return err
 	}
 	f.processes = append(f.processes, cmd)
@@ -136,6 +146,7 @@ func (f *benchField) run(cmd *exec.Cmd) error {
 }
 
 func (f *benchField) close() {
+	defer close(f.closed)
 	if f.packets != nil {
 		f.packets.close()
 	}
