@@ -214,6 +214,11 @@ func summary(out bedlam.MonkeyOutcome) string {
 		fmt.Fprintf(w, "  %s", out.Reasons[0])
 	}
 	fmt.Fprintf(w, "\n  faults   %d injected, %d proven, %d lifted; %d left out\n", n.Injected+n.Failed, n.Proven, n.Gone, n.LeftOut)
+	if m := out.Meetings; m.Alone != "" {
+		fmt.Fprintf(w, "  met      by no customer: the probes alone have seen them (%s)\n", m.Alone)
+	} else if m.Of > 0 {
+		fmt.Fprintf(w, "  met      %d of %d by requests of customers; of the others, the probe alone speaks\n", m.Met, m.Of)
+	}
 	for i, what := range []string{"all the time", "with a fault on", "with none"} {
 		if g := out.Goodput[i]; g.Of > 0 {
 			label := ""
