@@ -34,6 +34,7 @@ type MonkeyOutcome struct {
 	For     topology.Duration `json:"-"` // how far ahead Planned looks
 	Targets []monkey.Choice   `json:"-"` // what the schedule draws from
 	LeftOut []string          `json:"-"` // what the engine cannot do
+	Assumed string            `json:"-"` // what Planned takes for granted
 }
 
 // A Share is a part of a whole.

@@ -199,6 +199,7 @@ func forecast(o bedlam.MonkeyOptions, out bedlam.MonkeyOutcome) string {
 	for _, why := range out.LeftOut {
 		fmt.Fprintf(w, "Left out: %s\n", why)
 	}
+	fmt.Fprintf(w, "Assumed: %s.\n", out.Assumed)
 	if o.System != "" && !o.Unleashed {
 		fmt.Fprintf(w, "Bedlam did not start %s: only --unleash harms it.\n", o.System)
 	}
