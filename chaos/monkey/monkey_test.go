@@ -207,9 +207,9 @@ func TestTheEndWaitsForWhatWasAskedForMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const long = 5 * time.Second
 		h := &hand{}
-		m := monkey.New(config(h, each(harm(1, time.Second, 1500*time.Millisecond, "kill", "cart-1"))))
-		for n := range 3 { // each a moment after the one before has gone
-			time.AfterFunc(2501*time.Millisecond+time.Duration(n)*(long+time.Millisecond), func() {
+		m := monkey.New(config(h, each(harm(1, time.Second, 1550*time.Millisecond, "kill", "cart-1"))))
+		for n := range 3 { // each a moment after the one before has gone, and before it is looked for, at full tenths of a second
+			time.AfterFunc(2551*time.Millisecond+time.Duration(n)*(long+time.Millisecond), func() {
 				if _, err := m.Inject(monkey.Ask{Fault: "pause", Selector: chaos.Selector{Instances: []string{"cart-2"}}, Duration: topology.Duration(long)}); err != nil {
 					t.Error(err)
 				}
