@@ -73,13 +73,13 @@ func Monkey(ctx context.Context, o MonkeyOptions) (MonkeyOutcome, error) {
 	return m.do(ctx)
 }
 
-// dry says what would be done.
+// dry says what would be done, as far as it can be known of what does not run.
 func (o MonkeyOptions) dry(base Options, d deeds) MonkeyOutcome {
 	length := o.For
 	if length == 0 {
 		length = dryFor
 	}
-	out := MonkeyOutcome{Dry: true, For: topology.Duration(length), LeftOut: d.leftOut}
+	out := MonkeyOutcome{Dry: true, For: topology.Duration(length), LeftOut: d.leftOut, Assumed: d.assumed(base)}
 	for f := range d.faults {
 		if f.At.D() >= length {
 			break

@@ -186,6 +186,23 @@ func (d deeds) able(s deploy.System) (deeds, error) {
 	})
 }
 
+// assumed says what is taken for granted of a system that does not run: only one
+// that does can be asked what [deeds.able] asks it.
+func (d deeds) assumed(base Options) string {
+	where := "engine " + base.Engine
+	switch {
+	case base.System != "":
+		where = base.System
+	case base.Isolation != "":
+		where += " with isolation " + base.Isolation
+	}
+	then := "it is left out, and other faults come in its place"
+	if d.replay != nil {
+		then = "the recording is refused"
+	}
+	return fmt.Sprintf("nothing was started to ask what this machine, its kernel and %s can really do; if one of these faults cannot be done, %s", where, then)
+}
+
 // without leaves out the faults that lack says cannot be. What somebody has
 // named is refused, before anything is harmed; so is a recording.
 func (d deeds) without(lack func(fault.Kind) error) (deeds, error) {

@@ -24,13 +24,17 @@ type MonkeyOutcome struct {
 	// time, while a fault was on, and while none was.
 	Goodput [3]Share          `json:"goodput"`
 	Audit   []chaos.AuditLine `json:"audit"`
-	Faults  []monkey.Fault    `json:"faults"` // the last thousand
+	// Meetings are of all faults with the customers: the second witness, which
+	// decides nothing here.
+	Meetings Meetings      `json:"meetings"`
+	Faults   []MonkeyFault `json:"faults"` // the last thousand
 
 	Dry     bool              `json:"-"`
 	Planned []chaos.Resolved  `json:"-"`
 	For     topology.Duration `json:"-"` // how far ahead Planned looks
 	Targets []monkey.Choice   `json:"-"` // what the schedule draws from
 	LeftOut []string          `json:"-"` // what the engine cannot do
+	Assumed string            `json:"-"` // what Planned takes for granted
 }
 
 // A Share is a part of a whole.
@@ -42,24 +46,28 @@ type Share struct {
 // outcome judges what was recorded. Nothing is a PASS but faults that were all
 // proven and lifted, and data that is right.
 func (r *monkeyRun) outcome(err error) (MonkeyOutcome, error) {
-	out := MonkeyOutcome{Folder: r.folder, Reasons: []string{}, Audit: []chaos.AuditLine{}, Faults: []monkey.Fault{}, LeftOut: r.deeds.leftOut}
+	out := MonkeyOutcome{Folder: r.folder, Reasons: []string{}, Audit: []chaos.AuditLine{}, Faults: []MonkeyFault{}, LeftOut: r.deeds.leftOut}
 	verdicts := []chaos.Verdict{chaos.Pass}
 	add := func(v chaos.Verdict, format string, args ...any) {
 		verdicts = append(verdicts, v)
 		out.Reasons = append(out.Reasons, fmt.Sprintf(format, args...))
 	}
+	var history []monkey.Fault
 	if r.m != nil {
-		out.Counts, out.Faults = r.m.Status().Counts, r.m.History()
+		out.Counts, history = r.m.Status().Counts, r.m.History()
 	}
 	notLifted := out.Counts.NotLifted > 0 || errors.Is(err, runner.ErrNotLifted)
 	if notLifted {
 		add(chaos.Inconclusive, "%d faults could not be lifted: bedlam heal tries again", out.Counts.NotLifted)
 	}
 	rec, readErr := readRecord(r.folder)
-	if readErr == nil {
+	if readErr != nil {
+		rec = &chaos.Record{}
+	} else {
 		out.judge(check.Judge(rec), add)
 		out.measure(rec)
 	}
+	readErr = errors.Join(readErr, out.witness(rec, history))
 	if n := out.Counts; n.Injected == 0 {
 		add(chaos.Inconclusive, "no fault was injected")
 	} else if n.Unproven > 0 {

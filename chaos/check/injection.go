@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/observability/collector"
@@ -114,42 +113,14 @@ var witnessed = experimentCheck{
 	},
 }
 
-// A stretch is the time for which one fault was on.
-type stretch struct {
-	id       string
-	met      chaos.Witnessed
-	from, to time.Time
-}
-
 // stretches returns when each fault was on, in the schedule's order.
 func (v *view) stretches() []stretch {
 	var on []stretch
 	for _, f := range v.faults {
-		w, ok := v.m.rec.Faults[f.ID].(chaos.Witnessed)
-		if !ok {
-			continue
-		}
-		s := stretch{id: f.ID, met: w}
-		for _, e := range v.entries {
-			if e.ID != f.ID {
-				continue
+		if w, ok := v.m.rec.Faults[f.ID].(chaos.Witnessed); ok {
+			if s, ok := stretchOf(f.ID, w, v.entries, v.m.moment(v.m.end)); ok {
+				on = append(on, s)
 			}
-			switch e.Kind {
-			case chaos.Injecting, chaos.Injected:
-				if s.from.IsZero() {
-					s.from = e.Time
-				}
-			case chaos.Lifted, chaos.LiftProven, chaos.Healed:
-				if s.to.IsZero() {
-					s.to = e.Time
-				}
-			}
-		}
-		if s.to.IsZero() {
-			s.to = v.m.moment(v.m.end)
-		}
-		if !s.from.IsZero() {
-			on = append(on, s)
 		}
 	}
 	return on
@@ -158,7 +129,7 @@ func (v *view) stretches() []stretch {
 // met returns the ID of the fault that a span met; empty: none.
 func met(on []stretch, s collector.Span) string {
 	for _, f := range on {
-		if s.Start.Before(f.to) && s.End.After(f.from) && f.met.Met(s) {
+		if f.holds(s) {
 			return f.id
 		}
 	}
@@ -171,34 +142,14 @@ func witnesses(v *view) (byFault map[string]int, all int) {
 	if len(on) == 0 || v.m.rec.Spans == nil {
 		return nil, 0
 	}
-	type meeting struct {
-		trace collector.TraceID
-		fault string
-	}
-	from, to := on[0].from, on[0].to
-	for _, f := range on {
-		if f.from.Before(from) {
-			from = f.from
-		}
-		if f.to.After(to) {
-			to = f.to
-		}
-	}
-	met, seen := map[meeting]bool{}, map[collector.TraceID]bool{}
-	v.m.rec.Spans.Between(from, to, func(s collector.Span) bool {
-		for _, f := range on {
-			if s.Start.Before(f.to) && s.End.After(f.from) && f.met.Met(s) {
-				met[meeting{s.Trace, f.id}] = true
-				seen[s.Trace] = true
-			}
-		}
-		return true
-	})
 	byFault = map[string]int{}
-	for m := range met {
-		byFault[m.fault]++
+	any := map[collector.TraceID]bool{}
+	for _, f := range on {
+		met := f.traces(v.m.rec.Spans)
+		byFault[f.id] = len(met)
+		maps.Copy(any, met)
 	}
-	return byFault, len(seen)
+	return byFault, len(any)
 }
 
 // words says a fault with its arguments.

@@ -32,11 +32,10 @@ func (c Caps) admit(t roster, live []chaos.Resolved, next chaos.Resolved) error 
 		return err
 	}
 	for _, on := range live {
-		if err := chaos.Conflict(on, next); err != nil {
-			return fmt.Errorf("%s is on: %w", on.ID, err)
-		}
-		if err := errors.Join(blurs(on, next), blurs(next, on)); err != nil {
-			return fmt.Errorf("%s is on: %w", on.ID, err)
+		for _, err := range []error{chaos.Conflict(on, next), crowds(on, next), blurs(on, next), blurs(next, on), t.starves(on, next), t.starves(next, on)} {
+			if err != nil {
+				return fmt.Errorf("%s is on: %w", on.ID, err)
+			}
 		}
 	}
 	return c.share(t, append(slices.Clone(live), next))
@@ -72,15 +71,56 @@ func (c Caps) excluded(t roster, r chaos.Resolved) error {
 	return nil
 }
 
-// blurs says why a's probe could not tell its links from their callees once b
-// is on too: somebody who is down does not answer over any link.
-func blurs(a, b chaos.Resolved) error {
+// crowds says what two harms have in common. An experiment may have more of them
+// at one place than that, see [chaos.Conflict]: it lifts all before it proves
+// that they are gone. Here each is proven to be gone in its own time, which it
+// could not be while the other keeps the place slow, silent or down.
+func crowds(a, b chaos.Resolved) error {
+	for _, in := range a.Instances {
+		if slices.Contains(b.Instances, in) {
+			return fmt.Errorf("%s and %s would both harm %s: that one is gone could not be seen beside the other", a.Action, b.Action, in)
+		}
+	}
 	for _, l := range a.Links {
-		if slices.Contains(b.Instances, l.To) {
-			return fmt.Errorf("%s of the link %s could not be told from %s of %s", a.Action, l, b.Action, l.To)
+		if slices.Contains(b.Links, l) {
+			return fmt.Errorf("%s and %s would both harm the link %s: that one is gone could not be seen beside the other", a.Action, b.Action, l)
 		}
 	}
 	return nil
+}
+
+// blurs says why a harm to links could not be told from b, to an end of one: who
+// is down does not answer over any link, and who cannot reach its store does not
+// come back.
+func blurs(a, b chaos.Resolved) error {
+	for _, l := range a.Links {
+		for _, end := range []string{l.From, l.To} {
+			if slices.Contains(b.Instances, end) {
+				return fmt.Errorf("%s of the link %s could not be told from %s of %s", a.Action, l, b.Action, end)
+			}
+		}
+	}
+	return nil
+}
+
+// starves says why it could not be seen that b's victims are well again while a
+// harms the store that they wait for when they start.
+func (t roster) starves(a, b chaos.Resolved) error {
+	for _, store := range a.Instances {
+		for _, in := range b.Instances {
+			if t.keeps(store, in) {
+				return fmt.Errorf("%s of %s would keep %s from coming back from %s", a.Action, store, in, b.Action)
+			}
+		}
+	}
+	return nil
+}
+
+// keeps reports whether an instance is a store of another's.
+func (t roster) keeps(store, in string) bool {
+	return slices.ContainsFunc(t.Edges, func(e topology.Edge) bool {
+		return e.Protocol == topology.Postgres && e.From == t.named[in].Service && e.To == t.named[store].Service
+	})
 }
 
 // share refuses faults that together harm too many replicas of a service:

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,16 +32,23 @@ type house struct {
 
 func open(t *testing.T) *house {
 	t.Helper()
+	return openTo(t, monkey.NewToken(), plan(t, options()).Choices())
+}
+
+// openTo is open for who knows the token, with these choices.
+func openTo(t *testing.T, token string, choices []monkey.Choice) *house {
+	t.Helper()
 	l, err := monkey.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &house{t: t, hand: &hand{}, token: monkey.NewToken(), addr: l.Addr().String()}
+	s := &house{t: t, hand: &hand{}, token: token, addr: l.Addr().String()}
 	c := config(s.hand, each(harm(1, time.Hour, time.Second, "kill", "cart-1")))
-	c.Choices = plan(t, options()).Choices()
+	c.Choices = choices
 	c.Goodput = func() (float64, int) { return 1, 5 }
 	s.m = monkey.New(c)
 	server := monkey.Control(s.m, s.token)
+	server.ErrorLog = log.New(complaints{t}, "", 0)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -55,6 +63,17 @@ func open(t *testing.T) *house {
 		}
 	})
 	return s
+}
+
+// complaints are what the server says; a handler that panics is an error.
+type complaints struct{ t *testing.T }
+
+// Write implements [io.Writer].
+func (c complaints) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("panic")) {
+		c.t.Errorf("%s", b)
+	}
+	return len(b), nil
 }
 
 type answer struct {

@@ -16,10 +16,17 @@ import (
 	"github.com/bedlamlab/bedlam/chaos/monkey"
 )
 
-// TestAStrangerStartsNothing: whatever is wrong with a request, it is refused,
-// nothing is begun, and the monkey lives.
-func TestAStrangerStartsNothing(t *testing.T) {
-	s := open(t)
+// A stranger is a request that must be refused.
+type stranger struct {
+	why          string
+	code         int
+	method, path string
+	body         string
+	change       []func(*http.Request) // of one that is right
+}
+
+// strangers come to a control API at an address, of which some know the token.
+func strangers(addr, token string) []stranger {
 	header := func(name string, values ...string) func(*http.Request) {
 		return func(q *http.Request) { q.Header[name] = values }
 	}
@@ -28,30 +35,24 @@ func TestAStrangerStartsNothing(t *testing.T) {
 	// By one byte: who is sent more than it reads hangs up, and the client may
 	// learn that before it has read the answer.
 	tooLarge := killCart + strings.Repeat(" ", 64<<10+1-len(killCart))
-	for _, c := range []struct {
-		why          string
-		code         int
-		method, path string
-		body         string
-		change       []func(*http.Request)
-	}{
+	return []stranger{
 		{"no token", 401, "POST", "/v1/faults", killCart, []func(*http.Request){header("Authorization")}},
 		{"an empty token", 401, "POST", "/v1/faults", killCart, []func(*http.Request){header("Authorization", "Bearer ")}},
 		{"another token", 401, "POST", "/v1/faults", killCart, []func(*http.Request){header("Authorization", "Bearer "+monkey.NewToken())}},
-		{"half of it", 401, "POST", "/v1/halt", "", []func(*http.Request){header("Authorization", "Bearer "+s.token[:20])}},
-		{"and more", 401, "POST", "/v1/halt", "", []func(*http.Request){header("Authorization", "Bearer "+s.token+"x")}},
-		{"another scheme", 401, "POST", "/v1/halt", "", []func(*http.Request){header("Authorization", "Basic "+s.token)}},
-		{"two tokens", 401, "POST", "/v1/halt", "", []func(*http.Request){header("Authorization", "Bearer "+s.token, "Bearer x")}},
-		{"the token in the address", 401, "POST", "/v1/halt?token=" + s.token + "&access_token=" + s.token, "", []func(*http.Request){header("Authorization")}},
+		{"half of it", 401, "POST", "/v1/halt", "", []func(*http.Request){header("Authorization", "Bearer "+token[:20])}},
+		{"and more", 401, "POST", "/v1/halt", "", []func(*http.Request){header("Authorization", "Bearer "+token+"x")}},
+		{"another scheme", 401, "POST", "/v1/halt", "", []func(*http.Request){header("Authorization", "Basic "+token)}},
+		{"two tokens", 401, "POST", "/v1/halt", "", []func(*http.Request){header("Authorization", "Bearer "+token, "Bearer x")}},
+		{"the token in the address", 401, "POST", "/v1/halt?token=" + token + "&access_token=" + token, "", []func(*http.Request){header("Authorization")}},
 		{"reading without", 401, "GET", "/metrics", "", []func(*http.Request){header("Authorization")}},
 		{"the file without", 401, "GET", "/openapi.yaml", "", []func(*http.Request){header("Authorization")}},
 		{"a name that leads here", 403, "POST", "/v1/faults", killCart, []func(*http.Request){host("evil.example")}},
-		{"with our port", 403, "POST", "/v1/halt", "", []func(*http.Request){host("evil.example:" + s.addr[strings.LastIndex(s.addr, ":")+1:])}},
+		{"with our port", 403, "POST", "/v1/halt", "", []func(*http.Request){host("evil.example:" + addr[strings.LastIndex(addr, ":")+1:])}},
 		{"an address that is not here", 403, "POST", "/v1/halt", "", []func(*http.Request){host("192.0.2.1")}},
 		{"a page", 403, "POST", "/v1/faults", killCart, []func(*http.Request){header("Origin", "http://evil.example")}},
 		{"a page without a name", 403, "POST", "/v1/faults", killCart, []func(*http.Request){header("Origin", "null")}},
-		{"a page from here, which has none", 403, "POST", "/v1/halt", "", []func(*http.Request){header("Origin", "http://"+s.addr)}},
-		{"two pages", 403, "POST", "/v1/halt", "", []func(*http.Request){header("Origin", "http://"+s.addr, "http://evil.example")}},
+		{"a page from here, which has none", 403, "POST", "/v1/halt", "", []func(*http.Request){header("Origin", "http://"+addr)}},
+		{"two pages", 403, "POST", "/v1/halt", "", []func(*http.Request){header("Origin", "http://"+addr, "http://evil.example")}},
 		{"a browser's own word", 403, "GET", "/v1/status", "", []func(*http.Request){header("Sec-Fetch-Site", "cross-site")}},
 		{"no path", 404, "GET", "/", "", nil},
 		{"a path above", 404, "GET", "/v1/../v1/status", "", nil},
@@ -88,7 +89,14 @@ func TestAStrangerStartsNothing(t *testing.T) {
 		{"an unknown parameter", 422, "POST", "/v1/faults", `{"fault":"kill","selector":{"instances":["cart-2"]},"duration":"5s","args":{"exec":"sh"}}`, nil},
 		{"the witness", 422, "POST", "/v1/faults", `{"fault":"kill","selector":{"services":["loader"]},"mode":"one","duration":"5s"}`, nil},
 		{"an edge that is none", 422, "POST", "/v1/faults", `{"fault":"partition","selector":{"services":["bank"]},"target":{"services":["cart"]},"duration":"5s"}`, nil},
-	} {
+	}
+}
+
+// TestAStrangerStartsNothing: whatever is wrong with a request, it is refused,
+// nothing is begun, and the monkey lives.
+func TestAStrangerStartsNothing(t *testing.T) {
+	s := open(t)
+	for _, c := range strangers(s.addr, s.token) {
 		a := s.ask(c.method, c.path, c.body, c.change...)
 		var e struct{ Error string }
 		if a.code != c.code || json.Unmarshal([]byte(a.body), &e) != nil || e.Error == "" {
@@ -101,27 +109,32 @@ func TestAStrangerStartsNothing(t *testing.T) {
 	}
 }
 
-// TestRawBytes sends what no client would: bodies that hide a second request,
+// rawBytes are what no client would send: bodies that hide a second request,
 // lines that are none.
-func TestRawBytes(t *testing.T) {
-	s := open(t)
-	head := "Host: " + s.addr + "\r\nAuthorization: Bearer " + s.token + "\r\n"
+func rawBytes(addr, token string) map[string]string {
+	head := "Host: " + addr + "\r\nAuthorization: Bearer " + token + "\r\n"
 	hidden := "POST /v1/halt HTTP/1.1\r\n" + head + "\r\n"
-	for why, text := range map[string]string{
+	return map[string]string{
 		"two lengths":              "POST /v1/pausex HTTP/1.1\r\n" + head + "Content-Length: 0\r\nContent-Length: " + fmt.Sprint(len(hidden)) + "\r\n\r\n" + hidden,
 		"a length that is none":    "POST /v1/pausex HTTP/1.1\r\n" + head + "Content-Length: +0\r\n\r\n" + hidden,
 		"an encoding that is none": "POST /v1/pausex HTTP/1.1\r\n" + head + "Transfer-Encoding: xchunked\r\n\r\n" + hidden,
 		"two hosts":                "POST /v1/halt HTTP/1.1\r\nHost: evil.example\r\n" + head + "\r\n",
-		"no host":                  "POST /v1/halt HTTP/1.1\r\nAuthorization: Bearer " + s.token + "\r\n\r\n",
-		"no host, of old":          "POST /v1/halt HTTP/1.0\r\nAuthorization: Bearer " + s.token + "\r\n\r\n",
+		"no host":                  "POST /v1/halt HTTP/1.1\r\nAuthorization: Bearer " + token + "\r\n\r\n",
+		"no host, of old":          "POST /v1/halt HTTP/1.0\r\nAuthorization: Bearer " + token + "\r\n\r\n",
 		"another host in the line": "POST http://evil.example/v1/halt HTTP/1.1\r\n" + head + "\r\n",
-		"a refusal, and more":      "POST /v1/halt HTTP/1.1\r\nHost: " + s.addr + "\r\nContent-Length: 0\r\n\r\n" + hidden,
-		"a header in a header":     "GET /v1/status HTTP/1.1\r\nHost: " + s.addr + "\r\nX: y\rAuthorization: Bearer " + s.token + "\r\n\r\n",
+		"a refusal, and more":      "POST /v1/halt HTTP/1.1\r\nHost: " + addr + "\r\nContent-Length: 0\r\n\r\n" + hidden,
+		"a header in a header":     "GET /v1/status HTTP/1.1\r\nHost: " + addr + "\r\nX: y\rAuthorization: Bearer " + token + "\r\n\r\n",
 		"no request":               "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 		"a long header":            "GET /v1/status HTTP/1.1\r\n" + head + "X: " + strings.Repeat("x", 64<<10) + "\r\n\r\n",
-		"all options":              "OPTIONS * HTTP/1.1\r\n" + "Host: " + s.addr + "\r\n\r\n",
+		"all options":              "OPTIONS * HTTP/1.1\r\n" + "Host: " + addr + "\r\n\r\n",
 		"the next protocol":        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-	} {
+	}
+}
+
+// TestRawBytes sends them.
+func TestRawBytes(t *testing.T) {
+	s := open(t)
+	for why, text := range rawBytes(s.addr, s.token) {
 		c, err := net.Dial("tcp", s.addr)
 		if err != nil {
 			t.Fatal(err)

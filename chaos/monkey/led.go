@@ -32,7 +32,9 @@ func (m *Monkey) strike(r chaos.Resolved, origin Origin) (*led, error) {
 	}
 	if err == nil {
 		m.live = append(m.live, f)
-		m.all.Add(1)
+		if m.leading++; m.leading == 1 {
+			m.idle = make(chan struct{})
+		}
 	}
 	m.mu.Unlock()
 	if err != nil {
@@ -64,7 +66,7 @@ func (m *Monkey) admit(r chaos.Resolved, origin Origin) error {
 
 // lead takes a fault through its life.
 func (m *Monkey) lead(f *led) {
-	defer m.all.Done()
+	defer m.rest()
 	grip, err := m.begin(f)
 	if grip == nil {
 		m.leave(f)
@@ -95,6 +97,15 @@ func (m *Monkey) lead(f *led) {
 	m.finish(f, err)
 	if !once {
 		close(f.lifted)
+	}
+}
+
+// rest ends the leading of a fault.
+func (m *Monkey) rest() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.leading--; m.leading == 0 {
+		close(m.idle)
 	}
 }
 

@@ -78,9 +78,10 @@ type Monkey struct {
 	// harm ends when nothing more may be harmed and all is to be lifted.
 	harm context.Context
 	stop context.CancelCauseFunc
-	all  sync.WaitGroup // of faults that are not gone
 
 	mu      sync.Mutex
+	leading int           // faults whose lives are not over
+	idle    chan struct{} // closed while there are none
 	paused  bool
 	halted  bool
 	ended   bool
@@ -106,7 +107,8 @@ func New(c Config) *Monkey {
 	if c.Supported == nil {
 		c.Supported = func(chaos.Resolved) error { return nil }
 	}
-	m := &Monkey{Config: c, roster: newRoster(c.Topology)}
+	m := &Monkey{Config: c, roster: newRoster(c.Topology), idle: make(chan struct{})}
+	close(m.idle)
 	m.harm, m.stop = context.WithCancelCause(context.Background())
 	m.metrics = newMetrics(m)
 	return m
@@ -119,9 +121,10 @@ func (m *Monkey) Run(ctx context.Context) error {
 	err := m.follow(ctx)
 	m.mu.Lock()
 	m.ended, m.next = true, nil
+	idle := m.idle // from here on nothing begins
 	m.mu.Unlock()
 	m.stop(ErrEnded)
-	m.all.Wait()
+	<-idle
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return errors.Join(err, m.wrong)
@@ -154,18 +157,19 @@ func (m *Monkey) follow(ctx context.Context) error {
 	m.mu.Lock()
 	m.next = nil
 	m.mu.Unlock()
-	gone := make(chan struct{})
-	go func() { m.all.Wait(); close(gone) }()
-	for {
-		select {
-		case <-gone:
-			return nil
-		default:
-		}
+	for m.busy() {
 		if err := m.wait(ctx, leaseEvery/10); err != nil || ctx.Err() != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// busy reports whether a fault's life is not over.
+func (m *Monkey) busy() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.leading > 0
 }
 
 // wait pauses for d, or until ctx ends; the error is the lease's.

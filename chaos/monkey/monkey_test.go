@@ -200,6 +200,33 @@ func TestTheEndLiftsAll(t *testing.T) {
 	}
 }
 
+// TestTheEndWaitsForWhatWasAskedForMeanwhile: a schedule that is through ends
+// when nothing is on any more, also if somebody asks for a fault just when its
+// own last has gone.
+func TestTheEndWaitsForWhatWasAskedForMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const long = 5 * time.Second
+		h := &hand{}
+		m := monkey.New(config(h, each(harm(1, time.Second, 1550*time.Millisecond, "kill", "cart-1"))))
+		for n := range 3 { // each a moment after the one before has gone, and before it is looked for, at full tenths of a second
+			time.AfterFunc(2551*time.Millisecond+time.Duration(n)*(long+time.Millisecond), func() {
+				if _, err := m.Inject(monkey.Ask{Fault: "pause", Selector: chaos.Selector{Instances: []string{"cart-2"}}, Duration: topology.Duration(long)}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		if err := m.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want(t, m, "monkey/1 gone true", "asked/1 gone true", "asked/2 gone true", "asked/3 gone true")
+		for _, f := range m.History()[1:] {
+			if on := f.Lifted.Sub(f.Injected); on != long {
+				t.Errorf("%s was on for %s, asked for %s", f.ID, on, long)
+			}
+		}
+	})
+}
+
 // TestHaltLiftsAtOnce: also what is being injected; and nothing comes after it.
 func TestHaltLiftsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

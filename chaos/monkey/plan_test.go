@@ -179,6 +179,14 @@ func TestEveryFaultKeepsTheOptions(t *testing.T) {
 					if err := chaos.Conflict(f, g); err != nil {
 						r.Fatalf("%s and %s: %v", f.ID, g.ID, err)
 					}
+					for _, l := range f.Links {
+						if slices.Contains(g.Links, l) || slices.Contains(g.Instances, l.From) || slices.Contains(g.Instances, l.To) {
+							r.Fatalf("%s and %s meet at %s", f.ID, g.ID, l)
+						}
+					}
+					if slices.ContainsFunc(f.Instances, func(in string) bool { return slices.Contains(g.Instances, in) }) {
+						r.Fatalf("%s and %s both harm one of %v", f.ID, g.ID, f.Instances)
+					}
 				}
 			}
 			if len(on) > o.Simultaneous {

@@ -68,20 +68,18 @@ is wrong, 3 it cannot be told, 4 something could not be lifted.`,
 			}
 			p := newProgress(os.Stderr)
 			o.Observe = p.show
-			o.Ready = func(u bedlam.MonkeyURLs) { p.done(); announce(os.Stdout, u) }
-			begun := time.Now()
-			o.Tell = func(e monkey.Event) { tell(os.Stdout, time.Since(begun), e) }
+			o.Ready = func(u bedlam.MonkeyURLs) { p.wipe(); p.out.say(os.Stdout, announcement(u)) }
+			o.Tell = teller(&p.out, os.Stdout)
 			out, err := bedlam.Monkey(c.Context(), o)
-			p.done()
-			if out.Dry {
-				foretell(os.Stdout, o, out)
-				return err
+			p.wipe()
+			switch {
+			case out.Dry:
+				p.out.say(os.Stdout, forecast(o, out))
+			case out.Folder != "":
+				*code = out.Exit
+				p.out.say(os.Stdout, summary(out)) // which is in the folder, too
 			}
-			if out.Folder == "" {
-				return err
-			}
-			*code = out.Exit
-			summarize(os.Stdout, out)
+			p.out.drain(readPatience)
 			return err
 		},
 	}
@@ -134,8 +132,9 @@ func readWindows(o *monkey.Options, hours, quiet []string) error {
 	return nil
 }
 
-// announce says where everything is, and the token, once.
-func announce(w io.Writer, u bedlam.MonkeyURLs) {
+// announcement says where everything is, and the token, once.
+func announcement(u bedlam.MonkeyURLs) string {
+	w := &strings.Builder{}
 	if u.Storefront != "" {
 		fmt.Fprintf(w, "Storefront  %s\n", u.Storefront)
 	}
@@ -147,10 +146,18 @@ func announce(w io.Writer, u bedlam.MonkeyURLs) {
 		fmt.Fprintf(w, "Control     %s\nToken       %s (in %s)\n", at, u.Token, shown(u.TokenFile))
 	}
 	fmt.Fprintf(w, "Record      %s\nCtrl-C ends it.\n\n", shown(u.Folder))
+	return w.String()
 }
 
-// tell says what happens, a line for each thing.
-func tell(w io.Writer, at time.Duration, e monkey.Event) {
+// teller has a line printed for each thing that happens, and waits for nobody
+// who reads it: it is told between a fault's injection and its lift.
+func teller(p *printer, to io.Writer) func(monkey.Event) {
+	begun := time.Now()
+	return func(e monkey.Event) { p.say(to, line(time.Since(begun), e)) }
+}
+
+// line says what happens.
+func line(at time.Duration, e monkey.Event) string {
 	f := e.Fault
 	text := describe(f.Resolved)
 	switch e.What {
@@ -163,7 +170,7 @@ func tell(w io.Writer, at time.Duration, e monkey.Event) {
 			text += ": " + f.Reason
 		}
 	}
-	fmt.Fprintf(w, "%6.1fs  %-10s  %s\n", at.Seconds(), e.What, strings.ReplaceAll(text, "\n", "; "))
+	return fmt.Sprintf("%6.1fs  %-10s  %s\n", at.Seconds(), e.What, strings.ReplaceAll(text, "\n", "; "))
 }
 
 // describe says in a few words what is done to whom.
@@ -182,8 +189,9 @@ func describe(r chaos.Resolved) string {
 	return text + " on " + strings.Join(whom, ", ")
 }
 
-// foretell prints a dry run.
-func foretell(w io.Writer, o bedlam.MonkeyOptions, out bedlam.MonkeyOutcome) {
+// forecast says a dry run.
+func forecast(o bedlam.MonkeyOptions, out bedlam.MonkeyOutcome) string {
+	w := &strings.Builder{}
 	for _, r := range out.Planned {
 		fmt.Fprintf(w, "%10s  for %-8s  %s\n", "+"+r.At.D().Round(time.Second).String(), r.Duration.D().Round(100*time.Millisecond), describe(r))
 	}
@@ -191,19 +199,27 @@ func foretell(w io.Writer, o bedlam.MonkeyOptions, out bedlam.MonkeyOutcome) {
 	for _, why := range out.LeftOut {
 		fmt.Fprintf(w, "Left out: %s\n", why)
 	}
+	fmt.Fprintf(w, "Assumed: %s.\n", out.Assumed)
 	if o.System != "" && !o.Unleashed {
 		fmt.Fprintf(w, "Bedlam did not start %s: only --unleash harms it.\n", o.System)
 	}
+	return w.String()
 }
 
-// summarize prints what a monkey came to.
-func summarize(w io.Writer, out bedlam.MonkeyOutcome) {
+// summary says what a monkey came to.
+func summary(out bedlam.MonkeyOutcome) string {
+	w := &strings.Builder{}
 	n := out.Counts
 	fmt.Fprintf(w, "\n%s", out.Verdict)
 	if len(out.Reasons) > 0 {
 		fmt.Fprintf(w, "  %s", out.Reasons[0])
 	}
 	fmt.Fprintf(w, "\n  faults   %d injected, %d proven, %d lifted; %d left out\n", n.Injected+n.Failed, n.Proven, n.Gone, n.LeftOut)
+	if m := out.Meetings; m.Alone != "" {
+		fmt.Fprintf(w, "  met      by no customer: the probes alone have seen them (%s)\n", m.Alone)
+	} else if m.Of > 0 {
+		fmt.Fprintf(w, "  met      %d of %d by requests of customers; of the others, the probe alone speaks\n", m.Met, m.Of)
+	}
 	for i, what := range []string{"all the time", "with a fault on", "with none"} {
 		if g := out.Goodput[i]; g.Of > 0 {
 			label := ""
@@ -230,4 +246,5 @@ func summarize(w io.Writer, out bedlam.MonkeyOutcome) {
 		fmt.Fprintf(w, "  left out: %s\n", why)
 	}
 	fmt.Fprintf(w, "\nRecord: %s\n", shown(out.Folder))
+	return w.String()
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bedlamlab/bedlam"
 	"github.com/bedlamlab/bedlam/chaos"
 	"github.com/bedlamlab/bedlam/chaos/monkey"
 	"github.com/bedlamlab/bedlam/chaos/runner"
@@ -192,13 +193,14 @@ func told(t *testing.T, p place) {
 		t.Errorf("exit code %d\n%s", code, b.text())
 	}
 	var out struct {
-		Counts monkey.Counts
-		Audit  []chaos.AuditLine
+		Counts   monkey.Counts
+		Audit    []chaos.AuditLine
+		Meetings bedlam.Meetings
 	}
-	if err := json.Unmarshal(read(t, b.dir, "monkey.json"), &out); err != nil || out.Counts != (monkey.Counts{Injected: 1, Proven: 1, Gone: 1, LeftOut: 2}) || len(out.Audit) == 0 {
+	if err := json.Unmarshal(read(t, b.dir, "monkey.json"), &out); err != nil || out.Counts != (monkey.Counts{Injected: 1, Proven: 1, Gone: 1, LeftOut: 2}) || len(out.Audit) == 0 || out.Meetings.Of != 1 || out.Meetings.Alone != "" {
 		t.Errorf("%+v, %v\n%s", out, err, b.text())
 	}
-	for _, want := range []string{`lifted +asked/1 latency`, `faults +1 injected, 1 proven, 1 lifted`, `audit +\d+ of \d+ checks of the data hold, 0 do not`} {
+	for _, want := range []string{`lifted +asked/1 latency`, `faults +1 injected, 1 proven, 1 lifted`, `met +[01] of 1 by requests of customers`, `audit +\d+ of \d+ checks of the data hold, 0 do not`} {
 		if !regexp.MustCompile(want).MatchString(b.text()) {
 			t.Errorf("it does not say %q:\n%s", want, b.text())
 		}

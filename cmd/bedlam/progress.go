@@ -18,9 +18,10 @@ func colored(f *os.File) bool {
 }
 
 // A progress shows where a run is: on a terminal in one line that changes,
-// elsewhere in a line for each phase.
+// elsewhere in a line for each phase. Nothing of it waits for whoever reads.
 type progress struct {
-	mu    sync.Mutex
+	out   printer
+	mu    sync.Mutex // of what follows
 	f     *os.File
 	live  bool
 	last  string      // what was shown last
@@ -33,14 +34,12 @@ func newProgress(f *os.File) *progress {
 	return &progress{f: f, live: os.Getenv("CI") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd())), begun: time.Now()}
 }
 
+// show tells of a status; notes are never left out.
 func (p *progress) show(s bedlam.Status) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if s.Note != "" {
-		if p.live {
-			fmt.Fprint(p.f, "\r\x1b[K")
-		}
-		fmt.Fprintln(p.f, s.Note)
+		p.out.say(p.f, p.blank()+s.Note+"\n")
 		return
 	}
 	what := s.Step
@@ -68,7 +67,7 @@ func (p *progress) show(s bedlam.Status) {
 			line = string(r[:max(0, width-1)])
 		}
 	}
-	fmt.Fprintf(p.f, "\r\x1b[K%s", line)
+	p.out.show(p.f, p.blank()+line)
 }
 
 // hurry is how long a step must last to be worth a line in a log, which wants
@@ -89,7 +88,7 @@ func (p *progress) plain(what string, step bool) {
 	wait := hurry - time.Since(p.said)
 	if !step || wait <= 0 {
 		p.said = time.Now()
-		fmt.Fprint(p.f, line)
+		p.out.show(p.f, line)
 		return
 	}
 	var timer *time.Timer
@@ -98,14 +97,22 @@ func (p *progress) plain(what string, step bool) {
 		defer p.mu.Unlock()
 		if p.held == timer { // else another step came meanwhile
 			p.held, p.said = nil, time.Now()
-			fmt.Fprint(p.f, line)
+			p.out.show(p.f, line)
 		}
 	})
 	p.held = timer
 }
 
-// done ends the line that changes, and says no more of the last step.
-func (p *progress) done() {
+// blank wipes the line that changes.
+func (p *progress) blank() string {
+	if p.live {
+		return "\r\x1b[K"
+	}
+	return ""
+}
+
+// wipe ends the line that changes, and says no more of the last step.
+func (p *progress) wipe() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.held != nil {
@@ -113,6 +120,13 @@ func (p *progress) done() {
 		p.held = nil
 	}
 	if p.live {
-		fmt.Fprint(p.f, "\r\x1b[K")
+		p.out.say(p.f, p.blank())
 	}
+}
+
+// done ends the line that changes and waits until all is printed, if somebody
+// reads: others may print after it.
+func (p *progress) done() {
+	p.wipe()
+	p.out.drain(readPatience)
 }

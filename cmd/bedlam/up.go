@@ -35,12 +35,12 @@ that port while it is there, no web page, and nobody else.`,
 			p := newProgress(os.Stderr)
 			o.Observe = p.show
 			o.Ready = func(u bedlam.URLs) {
-				p.done()
-				fmt.Printf("Storefront  %s\nAPI         %s/openapi.yaml\n", u.Storefront, u.Storefront)
+				p.wipe()
+				text := fmt.Sprintf("Storefront  %s\nAPI         %s/openapi.yaml\n", u.Storefront, u.Storefront)
 				if u.Toxiproxy != "" {
-					fmt.Printf("Toxiproxy   %s\n", u.Toxiproxy)
+					text += fmt.Sprintf("Toxiproxy   %s\n", u.Toxiproxy)
 				}
-				fmt.Printf("Record      %s\nCtrl-C ends it.\n", shown(u.Folder))
+				p.out.say(os.Stdout, text+fmt.Sprintf("Record      %s\nCtrl-C ends it.\n", shown(u.Folder)))
 			}
 			err := bedlam.Up(c.Context(), o)
 			p.done()
