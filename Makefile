@@ -120,7 +120,7 @@ verify-heal-docker: build ## the same for thirty runs in containers (about 15 mi
 	@bin/bedlam verify heal --engine docker --moments 30
 
 .PHONY: verify-heal-faults
-verify-heal-faults: build ## runs and monkeys killed with every fault on, and at every step of the journal  [ENGINE=process] (about an hour; goes on where it was)
+verify-heal-faults: build ## runs and monkeys killed with every fault on, and at every step of the journal  [ENGINE=process] (three at a time, about half an hour; goes on where it was)
 	@bin/bedlam verify heal --faults --engine $(ENGINE)
 
 .PHONY: verify-cycles

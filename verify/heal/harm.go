@@ -25,32 +25,30 @@ const LiftLimit = 2 * time.Second
 // errUnable ends the waiting for a step that does not come.
 var errUnable = errors.New("this engine cannot do it")
 
-// stepEvery is how often the journal is looked at for a step: a probe takes
-// about a millisecond at the least, and so does the flush of its line.
-const stepEvery = 100 * time.Microsecond
-
 // awaitStep returns as soon as the journal has the line. The processes are
 // looked at beside it, until [scene.lookNoMore]: a look takes longer than some
 // steps do.
 func (s *scene) awaitStep(ctx context.Context, step chaos.EntryKind) error {
+	written, err := newBell(filepath.Dir(s.folder()), s.folder(), s.journal())
+	if err != nil {
+		return err
+	}
+	defer written.close()
 	s.lookBeside()
-	tick := time.NewTicker(stepEvery)
-	defer tick.Stop()
-	var size int64
 	for {
-		if info, err := os.Stat(s.journal()); err == nil && info.Size() != size {
-			size = info.Size()
-			switch {
-			case s.wrote(step):
-				return nil
-			case s.wrote(chaos.Unsupported):
-				return errUnable
-			case s.wrote(chaos.RunEnded):
-				return errMissed
-			}
+		switch {
+		case s.wrote(step):
+			return nil
+		case s.wrote(chaos.Unsupported):
+			return errUnable
+		case s.wrote(chaos.RunEnded):
+			return errMissed
 		}
 		select {
-		case <-tick.C:
+		case _, open := <-written.rings:
+			if !open {
+				return errors.New("the kernel does not tell of the journal any more")
+			}
 		case <-s.ended:
 			if s.refused() {
 				return errUnable
@@ -75,7 +73,7 @@ func (s *scene) lookBeside() {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		tick := time.NewTicker(lookEvery)
+		tick := time.NewTicker(s.watch.every)
 		defer tick.Stop()
 		for {
 			s.watch.look()

@@ -34,7 +34,6 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 	} else if err != nil {
 		return p, err
 	}
-	complete := s.wrote(chaos.RunEnded)
 	struck := time.Now()
 	if err := s.strike(m.Signal, m.Delay%2 == 0); err != nil {
 		return p, fmt.Errorf("striking: %w", err)
@@ -94,7 +93,7 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 	if err != nil {
 		p.Reasons = append(p.Reasons, err.Error())
 	}
-	p.Reasons = append(p.Reasons, s.wrong(p, complete)...)
+	p.Reasons = append(p.Reasons, s.wrong(p)...)
 	p.OK = len(p.Reasons) == 0
 	return p, nil
 }
@@ -183,10 +182,10 @@ func (s *scene) judge() (verdict string, err error) {
 }
 
 // wrong holds exit code, verdict and journal against what they should be.
-func (s *scene) wrong(p Proof, complete bool) []string {
+func (s *scene) wrong(p Proof) []string {
 	var wrong []string
 	// A run whose last entry was written has all that a verdict needs.
-	whole := complete || s.wrote(chaos.RunEnded)
+	whole := s.wrote(chaos.RunEnded)
 	if p.Verdict != "" && p.Verdict != chaos.Inconclusive.String() && !whole {
 		wrong = append(wrong, "a run that was cut short is judged "+p.Verdict)
 	}

@@ -53,7 +53,11 @@ func (g *Ground) open(m Moment) (*scene, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.watch, err = newWatch(g.dir); err != nil {
+	every := lookSeldom
+	if m.Cold {
+		every = lookOften
+	}
+	if s.watch, err = newWatch(g.dir, every); err != nil {
 		return nil, err
 	}
 	args, err := s.words(m)
@@ -144,21 +148,20 @@ func (s *scene) await(ctx context.Context, m Moment) error {
 	if began == nil {
 		return fmt.Errorf("there is no phase %q", m.Phase)
 	}
-	// A millisecond: what is looked for is a file or the end of one, and the
-	// shortest phase lasts tens of them.
-	tick := time.NewTicker(time.Millisecond)
+	tick := time.NewTicker(phaseEvery)
 	defer tick.Stop()
-	var at time.Time
+	var at <-chan time.Time // fires at the moment
 	for {
 		s.watch.look()
 		s.runs()
-		if at.IsZero() && began(s) {
-			at = time.Now().Add(m.Delay)
-		}
-		if !at.IsZero() && !time.Now().Before(at) {
-			return nil
+		if at == nil && began(s) {
+			moment := time.NewTimer(m.Delay)
+			defer moment.Stop()
+			at = moment.C
 		}
 		select {
+		case <-at:
+			return nil
 		case <-tick.C:
 		case <-s.ended:
 			return errMissed
@@ -167,6 +170,11 @@ func (s *scene) await(ctx context.Context, m Moment) error {
 		}
 	}
 }
+
+// phaseEvery is how often the beginning of a phase is looked for, which is a
+// file or a line of one: the shortest lasts tens of milliseconds, and where in
+// it the moment lies is drawn.
+const phaseEvery = 5 * time.Millisecond
 
 // strike sends the signal.
 func (s *scene) strike(sig Signal, guardFirst bool) error {
