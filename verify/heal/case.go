@@ -193,7 +193,7 @@ func kindOf(name string) (fault.Kind, error) {
 func Sum(proofs []Proof) string {
 	var slowest float64
 	landed, aimed := 0, 0
-	unable := map[string]bool{}
+	unable, read, told := map[string]bool{}, map[string]bool{}, map[string]bool{} // by fault
 	for _, p := range proofs {
 		if p.Unable != "" {
 			unable[p.Fault] = true
@@ -204,8 +204,19 @@ func Sum(proofs []Proof) string {
 			landed++
 		}
 		slowest = max(slowest, p.Lifted)
+		switch p.Witness {
+		case ReadBack:
+			read[p.Fault] = true
+		case JournalOnly:
+			told[p.Fault] = true
+		}
 	}
+	maps.DeleteFunc(told, func(fault string, _ bool) bool { return read[fault] })
 	text := fmt.Sprintf("%d of %d were struck at the very step, the slowest lifted after %.2f s", landed, aimed, slowest)
+	text += fmt.Sprintf(", the harm of %d faults was read back", len(read))
+	if len(told) > 0 {
+		text += ", the journal alone shows " + strings.Join(slices.Sorted(maps.Keys(told)), ", ")
+	}
 	if len(unable) > 0 {
 		text += ", this engine cannot do " + strings.Join(slices.Sorted(maps.Keys(unable)), ", ")
 	}

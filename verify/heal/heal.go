@@ -68,8 +68,11 @@ type Proof struct {
 	// why this engine cannot do it, if it cannot.
 	Struck chaos.EntryKind `json:"struck,omitempty"`
 	Harm   []string        `json:"harm,omitempty"` // with both killed: what was seen before the next start
-	Lifted float64         `json:"lifted,omitempty"`
-	Unable string          `json:"unable,omitempty"`
+	// Witness is who has shown the harm after the signal: empty if it was lifted
+	// before anybody could look.
+	Witness Witness `json:"witness,omitempty"`
+	Lifted  float64 `json:"lifted,omitempty"`
+	Unable  string  `json:"unable,omitempty"`
 
 	Left    []string `json:"left,omitempty"`    // after [Limit], or at the end of all patience
 	Reasons []string `json:"reasons,omitempty"` // why it is not as it should be
@@ -133,6 +136,9 @@ func (p Proof) String() string {
 	text := fmt.Sprintf("%2d %-45s exit %d, %s, clean after %.2f s", p.Index, p.Moment, p.Exit, verdict, p.Seconds)
 	if p.Fault != "" {
 		text += fmt.Sprintf(", lifted after %.2f s, struck at %s", p.Lifted, p.Struck)
+		if p.Witness != "" {
+			text += ", shown by " + string(p.Witness)
+		}
 	}
 	for _, r := range p.Reasons {
 		text += "\n   NOT OK: " + r

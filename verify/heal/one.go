@@ -44,7 +44,8 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 		if m.Fault != "" {
 			// At once: a rule of the relay lives for a few seconds by itself. The
 			// journal alone shows a harm at every step.
-			if p.Harm = s.harmful(ctx); len(p.Harm) == 0 {
+			h := s.harmful(ctx)
+			if p.Harm, p.Witness = h.all(), h.witness(); p.Witness == "" {
 				p.Reasons = append(p.Reasons, "with both killed no harm was seen: the moment shows nothing")
 			}
 		}
@@ -65,7 +66,11 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 	}
 	if m.Fault != "" {
 		var on []string
-		on, p.Lifted = s.lifted(ctx, struck, most)
+		var witness Witness
+		on, witness, p.Lifted = s.lifted(ctx, struck, most)
+		if p.Witness == "" {
+			p.Witness = witness
+		}
 		for _, harm := range on {
 			p.Reasons = append(p.Reasons, "not lifted: "+harm)
 		}
@@ -114,14 +119,17 @@ func (s *scene) settle(ctx context.Context, since time.Time, most time.Duration)
 	}
 }
 
-// lifted looks until no harm can be seen; it returns what can, and the seconds
-// that it took.
-func (s *scene) lifted(ctx context.Context, since time.Time, most time.Duration) ([]string, float64) {
+// lifted looks until no harm can be seen; it returns what can, who has shown
+// it at first, and the seconds that it took.
+func (s *scene) lifted(ctx context.Context, since time.Time, most time.Duration) (on []string, witness Witness, seconds float64) {
 	for {
-		harm := s.harmful(ctx)
+		h := s.harmful(ctx)
+		if witness != ReadBack && h.witness() != "" {
+			witness = h.witness()
+		}
 		took := time.Since(since)
-		if len(harm) == 0 || took > most || ctx.Err() != nil {
-			return harm, took.Seconds()
+		if h.witness() == "" || took > most || ctx.Err() != nil {
+			return h.all(), witness, took.Seconds()
 		}
 		time.Sleep(10 * time.Millisecond) // what others lift is no event that could be awaited
 	}

@@ -26,6 +26,8 @@ type scene struct {
 	ended  chan struct{} // closed when the run's own process is gone
 	output bytes.Buffer  // of the run; read it after ended
 	watch  *watch
+	kernel *kernel
+	calm   reading  // before there was a fault; nil until the run has begun, see lookBeside
 	named  []string // the scene's runs, see runs
 
 	relay      *relay.Client // of the run; nil until it is known, see findRelay
@@ -60,6 +62,7 @@ func (g *Ground) open(m Moment) (*scene, error) {
 	if s.watch, err = newWatch(g.dir, every); err != nil {
 		return nil, err
 	}
+	s.kernel = newKernel()
 	args, err := s.words(m)
 	if err != nil {
 		return nil, err
@@ -229,7 +232,7 @@ func matches(dir, pattern string) []string {
 
 // left says what is there of the run, as anybody can see it.
 func (s *scene) left() []string {
-	left := s.watch.left()
+	left := append(s.watch.left(), s.kernel.left(s.runs())...)
 	if d := s.ground.docker; d != nil {
 		left = append(left, d.left(s.runs())...)
 	}

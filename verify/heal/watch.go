@@ -117,6 +117,17 @@ func (w *watch) owns(pid int) bool {
 	return false
 }
 
+// living returns the processes that are ours and live.
+func (w *watch) living() []int {
+	var all []int
+	for _, pid := range processes() {
+		if stat, err := statOf(pid); err == nil && stat.state != 'Z' && w.ours[pid] == stat.start {
+			all = append(all, pid)
+		}
+	}
+	return all
+}
+
 // guards returns the guards that live.
 func (w *watch) guards() []int {
 	var all []int
@@ -126,6 +137,13 @@ func (w *watch) guards() []int {
 		}
 	}
 	return all
+}
+
+// holder reports whether a process was started to do a harm as long as it lives.
+func holder(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+	args := bytes.Split(b, []byte{0})
+	return err == nil && len(args) > 1 && (string(args[1]) == "impair" || string(args[1]) == "exhaust")
 }
 
 // guardian reports whether a process was started as a guard.
