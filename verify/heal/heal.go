@@ -62,12 +62,12 @@ type Proof struct {
 	Moment
 	Exit    int     `json:"exit"`              // of the run; -1: it was ended by the signal
 	Verdict string  `json:"verdict,omitempty"` // that its folder is judged with; empty: there is nothing to judge yet
-	Seconds float64 `json:"seconds"`           // from the signal (with both killed: from the next start) until nothing was left
+	Seconds float64 `json:"seconds"`           // from the signal (with both killed: from the next start; with the guard: from the interrupt) until nothing was left
 	// Of a moment with a fault: the last line of the journal when the run was
 	// dead, the seconds (from the same moment) until no harm could be seen, and
 	// why this engine cannot do it, if it cannot.
 	Struck chaos.EntryKind `json:"struck,omitempty"`
-	Harm   []string        `json:"harm,omitempty"` // with both killed: what was seen before the next start
+	Harm   []string        `json:"harm,omitempty"` // with both or the guard killed: what was seen before the next start or the interrupt
 	// Witness is who has shown the harm after the signal: empty if it was lifted
 	// before anybody could look.
 	Witness Witness `json:"witness,omitempty"`

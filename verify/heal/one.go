@@ -1,6 +1,7 @@
 package heal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,8 +35,23 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 	} else if err != nil {
 		return p, err
 	}
+	sig := m.Signal
+	if sig == KillGuard {
+		p.Struck = s.struckAt()
+		h, err := s.guardless(ctx)
+		if err != nil && ctx.Err() != nil {
+			return p, err
+		}
+		if err != nil {
+			p.Reasons = append(p.Reasons, err.Error())
+		} else if h.witness() == "" {
+			p.Reasons = append(p.Reasons, "with its guard killed no harm was seen: the moment shows nothing")
+		}
+		p.Harm, p.Witness = h.all(), h.witness()
+		sig = Interrupt
+	}
 	struck := time.Now()
-	if err := s.strike(m.Signal, m.Delay%2 == 0); err != nil {
+	if err := s.strike(sig, m.Delay%2 == 0); err != nil {
 		return p, fmt.Errorf("striking: %w", err)
 	}
 	s.lookNoMore()
@@ -74,7 +90,7 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 		for _, harm := range on {
 			p.Reasons = append(p.Reasons, "not lifted: "+harm)
 		}
-		defer func() { p.Struck = s.struckAt() }()
+		defer func() { p.Struck = cmp.Or(p.Struck, s.struckAt()) }()
 	}
 	if err := <-healed; err != nil {
 		p.Reasons = append(p.Reasons, err.Error())
@@ -197,7 +213,7 @@ func (s *scene) wrong(p Proof) []string {
 	if p.Verdict != "" && p.Verdict != chaos.Inconclusive.String() && !whole {
 		wrong = append(wrong, "a run that was cut short is judged "+p.Verdict)
 	}
-	asked := p.Signal == Interrupt || p.Signal == Terminate
+	asked := p.Signal != Kill && p.Signal != KillBoth
 	switch {
 	case !asked && p.Exit != -1 && !whole:
 		wrong = append(wrong, fmt.Sprintf("killed, it exits with %d", p.Exit))

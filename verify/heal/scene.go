@@ -81,11 +81,16 @@ func (g *Ground) open(m Moment) (*scene, error) {
 }
 
 // words are what Bedlam is told to do: a run, or a monkey that strikes a second
-// after the first customer and holds for longer than anybody waits here.
+// after the first customer and holds for longer than anybody waits here, unless
+// its lift is what is waited for.
 func (s *scene) words(m Moment) ([]string, error) {
 	args := []string{"run"}
 	if m.Monkey {
-		args = []string{"monkey", "--mean", "1s", "--least", "1s", "--hold", "5m", "--share", "100", "--control", "off"}
+		hold := "5m"
+		if step := chaos.EntryKind(m.Phase); step == chaos.Lifting || step == chaos.Lifted {
+			hold = "2s"
+		}
+		args = []string{"monkey", "--mean", "1s", "--least", "1s", "--hold", hold, "--share", "100", "--control", "off"}
 	}
 	args = append(args, "--rate", "20", "--out", s.folder())
 	if m.Engine != "" {
