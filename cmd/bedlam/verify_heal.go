@@ -58,6 +58,7 @@ func verifyHealCommand(code *int) *cobra.Command {
 	f.Uint64Var(&o.Seed, "seed", 1, "decides the moments")
 	f.IntVar(&o.Moments, "moments", 50, "how many")
 	f.BoolVar(&o.Faults, "faults", false, "kill at each step of the journal, with every fault, in place of seeded moments")
+	f.IntVar(&o.Workers, "workers", 0, "runs side by side (0: 1 for seeded moments, 3 with --faults)")
 	f.StringVar(&o.Results, "results", "results/heal.jsonl", "file that results are appended to")
 	return c
 }

@@ -21,29 +21,25 @@ var Steps = []chaos.EntryKind{chaos.Injecting, chaos.Injected, chaos.Proven, cha
 
 // Cases lists the moments that are not left to a seed. Bedlam is killed, with
 // its guard and without, between the injection of every fault and its proof;
-// and at every step of the journal for one fault of each power. A monkey is
-// killed with its guard between the injection of every fault and its proof, and
-// without it for one of each power.
+// and at every step of the journal for one fault of each power, for which the
+// guard alone is killed, too, while it is on. A monkey is killed with its guard
+// between the injection of every fault and its proof, and at every step for one
+// of each power; for those it is killed without it, too.
 func Cases(engine string) ([]Moment, error) {
-	var all []Moment
-	add := func(k fault.Kind, step chaos.EntryKind) {
-		for _, sig := range []Signal{Kill, KillBoth} {
-			m := Moment{Engine: engine, Phase: string(step), Signal: sig, Fault: k.Name}
-			if !slices.Contains(all, m) {
-				all = append(all, m)
-			}
+	var all, monkeys []Moment
+	add := func(to *[]Moment, k fault.Kind, step chaos.EntryKind, sig Signal) {
+		m := Moment{Engine: engine, Phase: string(step), Signal: sig, Fault: k.Name, Monkey: to == &monkeys}
+		if !slices.Contains(*to, m) {
+			*to = append(*to, m)
 		}
-	}
-	var monkeys []Moment
-	loose := func(k fault.Kind, sig Signal) {
-		monkeys = append(monkeys, Moment{Engine: engine, Phase: string(chaos.Injected), Signal: sig, Fault: k.Name, Monkey: true})
 	}
 	for _, k := range fault.Kinds() {
 		if _, err := asks(k); err != nil {
 			return nil, err
 		}
-		add(k, chaos.Injected)
-		loose(k, KillBoth)
+		add(&all, k, chaos.Injected, Kill)
+		add(&all, k, chaos.Injected, KillBoth)
+		add(&monkeys, k, chaos.Injected, KillBoth)
 	}
 	powers := map[string]bool{}
 	for _, k := range fault.Kinds() {
@@ -53,9 +49,12 @@ func Cases(engine string) ([]Moment, error) {
 		}
 		powers[power] = true
 		for _, step := range Steps {
-			add(k, step)
+			add(&all, k, step, Kill)
+			add(&all, k, step, KillBoth)
+			add(&monkeys, k, step, KillBoth)
 		}
-		loose(k, Kill)
+		add(&all, k, chaos.Injected, KillGuard)
+		add(&monkeys, k, chaos.Injected, Kill)
 	}
 	return append(all, monkeys...), nil
 }
@@ -193,7 +192,7 @@ func kindOf(name string) (fault.Kind, error) {
 func Sum(proofs []Proof) string {
 	var slowest float64
 	landed, aimed := 0, 0
-	unable := map[string]bool{}
+	unable, read, told := map[string]bool{}, map[string]bool{}, map[string]bool{} // by fault
 	for _, p := range proofs {
 		if p.Unable != "" {
 			unable[p.Fault] = true
@@ -204,8 +203,19 @@ func Sum(proofs []Proof) string {
 			landed++
 		}
 		slowest = max(slowest, p.Lifted)
+		switch p.Witness {
+		case ReadBack:
+			read[p.Fault] = true
+		case JournalOnly:
+			told[p.Fault] = true
+		}
 	}
+	maps.DeleteFunc(told, func(fault string, _ bool) bool { return read[fault] })
 	text := fmt.Sprintf("%d of %d were struck at the very step, the slowest lifted after %.2f s", landed, aimed, slowest)
+	text += fmt.Sprintf(", the harm of %d faults was read back", len(read))
+	if len(told) > 0 {
+		text += ", the journal alone shows " + strings.Join(slices.Sorted(maps.Keys(told)), ", ")
+	}
 	if len(unable) > 0 {
 		text += ", this engine cannot do " + strings.Join(slices.Sorted(maps.Keys(unable)), ", ")
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -209,4 +210,28 @@ func (s *scene) runs() []string {
 		}
 	}
 	return s.named
+}
+
+// processes returns those of the scene that live, in containers or not.
+func (s *scene) processes() []int {
+	s.watch.looked = time.Time{}
+	s.watch.look()
+	all := s.watch.living()
+	if s.ground.docker == nil {
+		return all
+	}
+	var ids [][]byte
+	for _, text := range s.ground.docker.left(s.runs()) {
+		if strings.Contains(text, " container ") {
+			ids = append(ids, []byte(text[strings.LastIndexByte(text, ' ')+1:]))
+		}
+	}
+	for _, pid := range processes() {
+		// A container's processes stand in cgroups of its name.
+		groups, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+		if slices.ContainsFunc(ids, func(id []byte) bool { return bytes.Contains(groups, id) }) {
+			all = append(all, pid)
+		}
+	}
+	return all
 }

@@ -61,9 +61,18 @@ var Asks = asks
 
 // Left is what a watch over that ground sees.
 func Left(ground string) ([]string, error) {
-	w, err := newWatch(ground)
+	w, err := newWatch(ground, lookOften)
 	if err != nil {
 		return nil, err
 	}
 	return w.left(), nil
+}
+
+// Bell rings for writes to the last of some paths, until end is called.
+func Bell(paths ...string) (rings <-chan struct{}, end func() error, err error) {
+	b, err := newBell(paths...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return b.rings, b.close, nil
 }

@@ -25,32 +25,30 @@ const LiftLimit = 2 * time.Second
 // errUnable ends the waiting for a step that does not come.
 var errUnable = errors.New("this engine cannot do it")
 
-// stepEvery is how often the journal is looked at for a step: a probe takes
-// about a millisecond at the least, and so does the flush of its line.
-const stepEvery = 100 * time.Microsecond
-
 // awaitStep returns as soon as the journal has the line. The processes are
 // looked at beside it, until [scene.lookNoMore]: a look takes longer than some
 // steps do.
 func (s *scene) awaitStep(ctx context.Context, step chaos.EntryKind) error {
+	written, err := newBell(filepath.Dir(s.folder()), s.folder(), s.journal())
+	if err != nil {
+		return err
+	}
+	defer written.close()
 	s.lookBeside()
-	tick := time.NewTicker(stepEvery)
-	defer tick.Stop()
-	var size int64
 	for {
-		if info, err := os.Stat(s.journal()); err == nil && info.Size() != size {
-			size = info.Size()
-			switch {
-			case s.wrote(step):
-				return nil
-			case s.wrote(chaos.Unsupported):
-				return errUnable
-			case s.wrote(chaos.RunEnded):
-				return errMissed
-			}
+		switch {
+		case s.wrote(step):
+			return nil
+		case s.wrote(chaos.Unsupported):
+			return errUnable
+		case s.wrote(chaos.RunEnded):
+			return errMissed
 		}
 		select {
-		case <-tick.C:
+		case _, open := <-written.rings:
+			if !open {
+				return errors.New("the kernel does not tell of the journal any more")
+			}
 		case <-s.ended:
 			if s.refused() {
 				return errUnable
@@ -75,12 +73,15 @@ func (s *scene) lookBeside() {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		tick := time.NewTicker(lookEvery)
+		tick := time.NewTicker(s.watch.every)
 		defer tick.Stop()
 		for {
 			s.watch.look()
-			s.runs()
+			s.kernel.look(s.runs())
 			s.findRelay()
+			if s.calm == nil && s.wrote(chaos.RunStarted) {
+				s.calm = read(s.processes(), s.runs())
+			}
 			select {
 			case <-tick.C:
 			case <-stop:
@@ -114,42 +115,78 @@ func (s *scene) findRelay() {
 	}
 }
 
+// A harm is what can be seen of a fault.
+type harm struct {
+	seen []string // past Bedlam: read back from the kernel, the daemon or the relay
+	told []string // by the journal, where its healer writes that it has read back that it is gone
+}
+
+func (h harm) all() []string { return append(h.seen[:len(h.seen):len(h.seen)], h.told...) }
+
+// A Witness is who shows that a harm was on.
+type Witness string
+
+// The witnesses.
+const (
+	ReadBack    Witness = "read-back" // somebody else than Bedlam
+	JournalOnly Witness = "journal"   // nobody but the journal: of this kind nothing can be read cheaply
+)
+
+// witness is who shows h; empty: there is none.
+func (h harm) witness() Witness {
+	switch {
+	case len(h.seen) > 0:
+		return ReadBack
+	case len(h.told) > 0:
+		return JournalOnly
+	}
+	return ""
+}
+
 // harmful says what can still be seen of a fault: in the relay, in processes
-// and containers that are frozen, in supervisors that are told to wait, and in
-// the journal, where its healer writes that it has read back what other kinds
-// leave.
-func (s *scene) harmful(ctx context.Context) []string {
-	var on []string
+// and containers that are frozen, held back or told another time, in who holds
+// a harm, in supervisors that are told to wait, in namespaces of the network,
+// and in the journal.
+func (s *scene) harmful(ctx context.Context) (h harm) {
+	on := func(format string, args ...any) { h.seen = append(h.seen, fmt.Sprintf(format, args...)) }
 	if s.relay != nil {
 		ask, cancel := context.WithTimeout(ctx, time.Second)
 		rules, err := s.relay.Rules(ask)
 		cancel()
 		if e := net.Error(nil); errors.As(err, &e) && e.Timeout() { // else it is gone, and they with it
-			on = append(on, "the relay hangs: "+err.Error())
+			on("the relay hangs: %v", err)
 		}
 		for _, r := range rules {
-			on = append(on, "the relay has rule "+r.ID)
+			on("the relay has rule %s", r.ID)
 		}
 	}
-	for _, pid := range processes() {
-		if stat, err := statOf(pid); err == nil && stat.state == 'T' && (s.watch.ours[pid] == stat.start || s.watch.owns(pid)) {
-			on = append(on, fmt.Sprintf("process %d is frozen", pid))
+	own := s.processes()
+	for _, pid := range own {
+		if stat, err := statOf(pid); err == nil && stat.state == 'T' {
+			on("process %d is frozen", pid)
+		}
+		if holder(pid) {
+			on("process %d holds it (%s)", pid, command(pid))
+		}
+		if skewed(pid) {
+			on("process %d is told another time", pid)
 		}
 	}
+	h.seen = append(h.seen, read(own, s.runs()).changed(s.calm)...)
 	if d := s.ground.docker; d != nil {
-		on = append(on, slices.DeleteFunc(d.left(s.runs()), func(text string) bool { return !strings.HasPrefix(text, "paused ") })...)
+		h.seen = append(h.seen, slices.DeleteFunc(d.left(s.runs()), func(text string) bool { return !strings.HasPrefix(text, "paused ") })...)
 	}
 	for _, path := range matches(s.dir, "tmp/bedlam-*/state/*.held") {
-		on = append(on, "a supervisor waits: "+filepath.Base(path))
+		on("a supervisor waits: %s", filepath.Base(path))
 	}
 	entries, _, err := runner.ReadJournal(s.journal())
 	if err != nil {
-		on = append(on, err.Error())
+		h.told = append(h.told, err.Error())
 	}
 	for _, f := range runner.Live(entries) {
-		on = append(on, "the journal shows "+f.ID+" as live")
+		h.told = append(h.told, "the journal shows "+f.ID+" as live")
 	}
-	return on
+	return h
 }
 
 // struckAt returns the last line that the run itself wrote, before who healed it.

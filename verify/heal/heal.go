@@ -16,12 +16,12 @@ package heal
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/bedlamlab/bedlam/chaos"
-	"github.com/bedlamlab/bedlam/verify/results"
 )
 
 // Limit is how long after the signal something may still be left of an
@@ -45,6 +45,7 @@ type Options struct {
 	Seed     uint64
 	Moments  int    // how many
 	Faults   bool   // do [Cases] in place of a seed's moments
+	Workers  int    // scenes side by side, each on a ground of its own; 0: what suits the moments, see [Workers]
 	Results  string // file that proofs are appended to; what it has of this commit and seed is not done again
 	Commit   string
 	Machine  chaos.Machine
@@ -61,69 +62,51 @@ type Proof struct {
 	Moment
 	Exit    int     `json:"exit"`              // of the run; -1: it was ended by the signal
 	Verdict string  `json:"verdict,omitempty"` // that its folder is judged with; empty: there is nothing to judge yet
-	Seconds float64 `json:"seconds"`           // from the signal (with both killed: from the next start) until nothing was left
+	Seconds float64 `json:"seconds"`           // from the signal (with both killed: from the next start; with the guard: from the interrupt) until nothing was left
 	// Of a moment with a fault: the last line of the journal when the run was
 	// dead, the seconds (from the same moment) until no harm could be seen, and
 	// why this engine cannot do it, if it cannot.
 	Struck chaos.EntryKind `json:"struck,omitempty"`
-	Harm   []string        `json:"harm,omitempty"` // with both killed: what was seen before the next start
-	Lifted float64         `json:"lifted,omitempty"`
-	Unable string          `json:"unable,omitempty"`
+	Harm   []string        `json:"harm,omitempty"` // with both or the guard killed: what was seen before the next start or the interrupt
+	// Witness is who has shown the harm after the signal: empty if it was lifted
+	// before anybody could look.
+	Witness Witness `json:"witness,omitempty"`
+	Lifted  float64 `json:"lifted,omitempty"`
+	Unable  string  `json:"unable,omitempty"`
 
 	Left    []string `json:"left,omitempty"`    // after [Limit], or at the end of all patience
 	Reasons []string `json:"reasons,omitempty"` // why it is not as it should be
 	OK      bool     `json:"ok"`
 }
 
+// Workers is how many scenes go side by side if nobody says. Most of a moment
+// with a fault is waiting, for a warm-up and a baseline; one of a seed may be a
+// bring-up, which takes the whole of a small machine and is measured.
+func Workers(faults bool) int {
+	if faults {
+		return 3 // on two processors, what three runs do keeps about one busy
+	}
+	return 1
+}
+
 // Prove does the moments of a seed and returns the proofs of all of them, also
-// of those that the results had already.
+// of those that the results had already. They are told and appended as they are
+// done, and returned in their order.
 func Prove(ctx context.Context, o Options) ([]Proof, error) {
-	done, err := results.Read(o.Results, func(p Proof) bool { return p.Commit == o.Commit && p.Seed == o.Seed && p.Engine == o.Engine })
+	s, err := o.series()
 	if err != nil {
-		return nil, err
+		return s.done, err
 	}
-	done = slices.DeleteFunc(done, func(p Proof) bool { return (p.Fault != "") != o.Faults })
-	ground, err := Prepare(o.Programs, o.Engine)
-	if err != nil {
-		return done, err
+	if o.Workers < 1 {
+		o.Workers = Workers(o.Faults)
 	}
-	defer ground.Close()
-	moments := Moments(o.Engine, o.Seed, o.Moments)
-	if o.Faults {
-		if moments, err = Cases(o.Engine); err != nil {
-			return done, err
-		}
+	work, ctx := errgroup.WithContext(ctx)
+	for range o.Workers {
+		work.Go(func() error { return s.work(ctx) })
 	}
-	for i, m := range moments {
-		if slices.ContainsFunc(done, func(p Proof) bool { return p.Index == i || p.Unable != "" && p.Fault == m.Fault }) {
-			continue
-		}
-		p, err := struck(ctx, ground, m)
-		if err != nil {
-			return done, fmt.Errorf("moment %d (%s): %w", i, m, err)
-		}
-		p.Commit, p.Machine, p.Seed, p.Index = o.Commit, o.Machine, o.Seed, i
-		if limit := Limit(o.Engine); p.Seconds > limit.Seconds() {
-			p.Reasons = append(p.Reasons, fmt.Sprintf("it took %.1f s until nothing was left, more than %s", p.Seconds, limit))
-			p.OK = false
-		}
-		if p.Lifted > LiftLimit.Seconds() {
-			p.Reasons = append(p.Reasons, fmt.Sprintf("it took %.1f s until the fault was lifted, more than %s", p.Lifted, LiftLimit))
-			p.OK = false
-		}
-		if err := results.Append(o.Results, p); err != nil {
-			return done, err
-		}
-		if done = append(done, p); o.Tell != nil {
-			o.Tell(p.String())
-		}
-		if !p.OK {
-			if err := ground.keep(filepath.Join(filepath.Dir(o.Results), "kept")); err != nil {
-				return done, err
-			}
-		}
-	}
-	return done, nil
+	err = work.Wait()
+	slices.SortFunc(s.done, func(a, b Proof) int { return a.Index - b.Index })
+	return s.done, err
 }
 
 // tries is how often a step is aimed at. Some are over within a millisecond,
@@ -153,6 +136,9 @@ func (p Proof) String() string {
 	text := fmt.Sprintf("%2d %-45s exit %d, %s, clean after %.2f s", p.Index, p.Moment, p.Exit, verdict, p.Seconds)
 	if p.Fault != "" {
 		text += fmt.Sprintf(", lifted after %.2f s, struck at %s", p.Lifted, p.Struck)
+		if p.Witness != "" {
+			text += ", shown by " + string(p.Witness)
+		}
 	}
 	for _, r := range p.Reasons {
 		text += "\n   NOT OK: " + r

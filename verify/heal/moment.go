@@ -53,9 +53,12 @@ const (
 	Terminate Signal = "terminate" // SIGTERM; likewise
 	Kill      Signal = "kill"      // kill -9 of bedlam; its guard heals
 	KillBoth  Signal = "kill-both" // kill -9 of bedlam and of its guard; the next start heals
+	// KillGuard is kill -9 of the guard alone: bedlam starts another, keeps its
+	// fault on, and ends by itself when it is interrupted then.
+	KillGuard Signal = "kill-guard"
 )
 
-// signals are dealt out in turn.
+// signals are dealt out in turn. The guard alone is killed in [Cases].
 var signals = []Signal{Interrupt, Kill, Terminate, KillBoth}
 
 // broken are experiments with faults of each kind that can stay: a rule in the relay, a

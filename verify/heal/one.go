@@ -1,6 +1,7 @@
 package heal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,9 +35,23 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 	} else if err != nil {
 		return p, err
 	}
-	complete := s.wrote(chaos.RunEnded)
+	sig := m.Signal
+	if sig == KillGuard {
+		p.Struck = s.struckAt()
+		h, err := s.guardless(ctx)
+		if err != nil && ctx.Err() != nil {
+			return p, err
+		}
+		if err != nil {
+			p.Reasons = append(p.Reasons, err.Error())
+		} else if h.witness() == "" {
+			p.Reasons = append(p.Reasons, "with its guard killed no harm was seen: the moment shows nothing")
+		}
+		p.Harm, p.Witness = h.all(), h.witness()
+		sig = Interrupt
+	}
 	struck := time.Now()
-	if err := s.strike(m.Signal, m.Delay%2 == 0); err != nil {
+	if err := s.strike(sig, m.Delay%2 == 0); err != nil {
 		return p, fmt.Errorf("striking: %w", err)
 	}
 	s.lookNoMore()
@@ -45,7 +60,8 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 		if m.Fault != "" {
 			// At once: a rule of the relay lives for a few seconds by itself. The
 			// journal alone shows a harm at every step.
-			if p.Harm = s.harmful(ctx); len(p.Harm) == 0 {
+			h := s.harmful(ctx)
+			if p.Harm, p.Witness = h.all(), h.witness(); p.Witness == "" {
 				p.Reasons = append(p.Reasons, "with both killed no harm was seen: the moment shows nothing")
 			}
 		}
@@ -66,11 +82,15 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 	}
 	if m.Fault != "" {
 		var on []string
-		on, p.Lifted = s.lifted(ctx, struck, most)
+		var witness Witness
+		on, witness, p.Lifted = s.lifted(ctx, struck, most)
+		if p.Witness == "" {
+			p.Witness = witness
+		}
 		for _, harm := range on {
 			p.Reasons = append(p.Reasons, "not lifted: "+harm)
 		}
-		defer func() { p.Struck = s.struckAt() }()
+		defer func() { p.Struck = cmp.Or(p.Struck, s.struckAt()) }()
 	}
 	if err := <-healed; err != nil {
 		p.Reasons = append(p.Reasons, err.Error())
@@ -94,7 +114,7 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 	if err != nil {
 		p.Reasons = append(p.Reasons, err.Error())
 	}
-	p.Reasons = append(p.Reasons, s.wrong(p, complete)...)
+	p.Reasons = append(p.Reasons, s.wrong(p)...)
 	p.OK = len(p.Reasons) == 0
 	return p, nil
 }
@@ -115,14 +135,17 @@ func (s *scene) settle(ctx context.Context, since time.Time, most time.Duration)
 	}
 }
 
-// lifted looks until no harm can be seen; it returns what can, and the seconds
-// that it took.
-func (s *scene) lifted(ctx context.Context, since time.Time, most time.Duration) ([]string, float64) {
+// lifted looks until no harm can be seen; it returns what can, who has shown
+// it at first, and the seconds that it took.
+func (s *scene) lifted(ctx context.Context, since time.Time, most time.Duration) (on []string, witness Witness, seconds float64) {
 	for {
-		harm := s.harmful(ctx)
+		h := s.harmful(ctx)
+		if witness != ReadBack && h.witness() != "" {
+			witness = h.witness()
+		}
 		took := time.Since(since)
-		if len(harm) == 0 || took > most || ctx.Err() != nil {
-			return harm, took.Seconds()
+		if h.witness() == "" || took > most || ctx.Err() != nil {
+			return h.all(), witness, took.Seconds()
 		}
 		time.Sleep(10 * time.Millisecond) // what others lift is no event that could be awaited
 	}
@@ -183,14 +206,14 @@ func (s *scene) judge() (verdict string, err error) {
 }
 
 // wrong holds exit code, verdict and journal against what they should be.
-func (s *scene) wrong(p Proof, complete bool) []string {
+func (s *scene) wrong(p Proof) []string {
 	var wrong []string
 	// A run whose last entry was written has all that a verdict needs.
-	whole := complete || s.wrote(chaos.RunEnded)
+	whole := s.wrote(chaos.RunEnded)
 	if p.Verdict != "" && p.Verdict != chaos.Inconclusive.String() && !whole {
 		wrong = append(wrong, "a run that was cut short is judged "+p.Verdict)
 	}
-	asked := p.Signal == Interrupt || p.Signal == Terminate
+	asked := p.Signal != Kill && p.Signal != KillBoth
 	switch {
 	case !asked && p.Exit != -1 && !whole:
 		wrong = append(wrong, fmt.Sprintf("killed, it exits with %d", p.Exit))

@@ -114,13 +114,14 @@ func posixShared() []string {
 	return found
 }
 
-// mapped reports whether a living process has /dev/shm/name in its memory.
-func mapped(name string) bool {
+// mapping returns the processes that have /dev/shm/name in their memory.
+func mapping(name string) []int {
+	var all []int
 	for _, pid := range processes() {
 		b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/maps")
 		if bytes.Contains(b, []byte("/dev/shm/"+name)) {
-			return true
+			all = append(all, pid)
 		}
 	}
-	return false
+	return all
 }

@@ -26,6 +26,8 @@ type scene struct {
 	ended  chan struct{} // closed when the run's own process is gone
 	output bytes.Buffer  // of the run; read it after ended
 	watch  *watch
+	kernel *kernel
+	calm   reading  // before there was a fault; nil until the run has begun, see lookBeside
 	named  []string // the scene's runs, see runs
 
 	relay      *relay.Client // of the run; nil until it is known, see findRelay
@@ -53,9 +55,14 @@ func (g *Ground) open(m Moment) (*scene, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.watch, err = newWatch(g.dir); err != nil {
+	every := lookSeldom
+	if m.Cold {
+		every = lookOften
+	}
+	if s.watch, err = newWatch(g.dir, every); err != nil {
 		return nil, err
 	}
+	s.kernel = newKernel()
 	args, err := s.words(m)
 	if err != nil {
 		return nil, err
@@ -74,11 +81,16 @@ func (g *Ground) open(m Moment) (*scene, error) {
 }
 
 // words are what Bedlam is told to do: a run, or a monkey that strikes a second
-// after the first customer and holds for longer than anybody waits here.
+// after the first customer and holds for longer than anybody waits here, unless
+// its lift is what is waited for.
 func (s *scene) words(m Moment) ([]string, error) {
 	args := []string{"run"}
 	if m.Monkey {
-		args = []string{"monkey", "--mean", "1s", "--least", "1s", "--hold", "5m", "--share", "100", "--control", "off"}
+		hold := "5m"
+		if step := chaos.EntryKind(m.Phase); step == chaos.Lifting || step == chaos.Lifted {
+			hold = "2s"
+		}
+		args = []string{"monkey", "--mean", "1s", "--least", "1s", "--hold", hold, "--share", "100", "--control", "off"}
 	}
 	args = append(args, "--rate", "20", "--out", s.folder())
 	if m.Engine != "" {
@@ -144,21 +156,20 @@ func (s *scene) await(ctx context.Context, m Moment) error {
 	if began == nil {
 		return fmt.Errorf("there is no phase %q", m.Phase)
 	}
-	// A millisecond: what is looked for is a file or the end of one, and the
-	// shortest phase lasts tens of them.
-	tick := time.NewTicker(time.Millisecond)
+	tick := time.NewTicker(phaseEvery)
 	defer tick.Stop()
-	var at time.Time
+	var at <-chan time.Time // fires at the moment
 	for {
 		s.watch.look()
 		s.runs()
-		if at.IsZero() && began(s) {
-			at = time.Now().Add(m.Delay)
-		}
-		if !at.IsZero() && !time.Now().Before(at) {
-			return nil
+		if at == nil && began(s) {
+			moment := time.NewTimer(m.Delay)
+			defer moment.Stop()
+			at = moment.C
 		}
 		select {
+		case <-at:
+			return nil
 		case <-tick.C:
 		case <-s.ended:
 			return errMissed
@@ -167,6 +178,11 @@ func (s *scene) await(ctx context.Context, m Moment) error {
 		}
 	}
 }
+
+// phaseEvery is how often the beginning of a phase is looked for, which is a
+// file or a line of one: the shortest lasts tens of milliseconds, and where in
+// it the moment lies is drawn.
+const phaseEvery = 5 * time.Millisecond
 
 // strike sends the signal.
 func (s *scene) strike(sig Signal, guardFirst bool) error {
@@ -221,7 +237,7 @@ func matches(dir, pattern string) []string {
 
 // left says what is there of the run, as anybody can see it.
 func (s *scene) left() []string {
-	left := s.watch.left()
+	left := append(s.watch.left(), s.kernel.left(s.runs())...)
 	if d := s.ground.docker; d != nil {
 		left = append(left, d.left(s.runs())...)
 	}

@@ -21,21 +21,24 @@ type watch struct {
 	ground  []byte // its folder, with the separator
 	began   time.Time
 	looked  time.Time
+	every   time.Duration  // how often the processes are looked at while the run lives
 	ours    map[int]string // process id → when it started, of all that were ever seen
 	others  map[int]string
-	ports   map[int]bool // that the run was given
-	shared  map[string]bool
+	ports   map[int]bool    // that the run was given
+	shared  map[string]bool // that is not the run's
+	mapped  map[string]bool // shared memory that one of ours has had in its memory
 	kernels map[string]bool
 }
 
-// newWatch notes what is there before the run.
-func newWatch(ground string) (*watch, error) {
+// newWatch notes what is there before the run, whose processes it will look at
+// every so often.
+func newWatch(ground string, every time.Duration) (*watch, error) {
 	real, err := filepath.EvalSymlinks(ground)
 	if err != nil {
 		return nil, err
 	}
-	w := &watch{ground: []byte(real + "/"), began: time.Now(), ours: map[int]string{}, others: map[int]string{}, ports: map[int]bool{},
-		shared: map[string]bool{}, kernels: map[string]bool{}}
+	w := &watch{ground: []byte(real + "/"), began: time.Now(), every: every, ours: map[int]string{}, others: map[int]string{}, ports: map[int]bool{},
+		shared: map[string]bool{}, mapped: map[string]bool{}, kernels: map[string]bool{}}
 	for _, name := range posixShared() {
 		w.shared[name] = true
 	}
@@ -45,13 +48,19 @@ func newWatch(ground string) (*watch, error) {
 	return w, nil
 }
 
-// lookEvery is how often the processes are looked at while a run lives: often
-// enough to see those of initdb, which live for tens of milliseconds.
-const lookEvery = 10 * time.Millisecond
+// A look costs a millisecond or two, of a machine that is measured meanwhile.
+const (
+	// lookOften is enough to see the processes of initdb, which live for tens of
+	// milliseconds.
+	lookOften = 10 * time.Millisecond
+	// lookSeldom is enough to see those that live as long as the run does: whoever
+	// made a shared memory, and what a restarted one was.
+	lookSeldom = 100 * time.Millisecond
+)
 
 // look notes new processes, and the ports that the run has taken.
 func (w *watch) look() {
-	if time.Since(w.looked) < lookEvery {
+	if time.Since(w.looked) < w.every {
 		return
 	}
 	w.looked = time.Now()
@@ -72,6 +81,24 @@ func (w *watch) look() {
 	if len(w.ports) == 0 {
 		w.readPorts()
 	}
+	w.readShared()
+}
+
+// readShared notes whose the shared memory is that has come: runs side by side
+// are given names of one kind. What nobody was ever seen with may be ours.
+func (w *watch) readShared() {
+	for _, name := range posixShared() {
+		if w.shared[name] || w.mapped[name] {
+			continue
+		}
+		for _, pid := range mapping(name) {
+			if w.owns(pid) {
+				w.mapped[name] = true
+			} else {
+				w.shared[name] = true
+			}
+		}
+	}
 }
 
 // owns reports whether a process is the ground's.
@@ -90,6 +117,17 @@ func (w *watch) owns(pid int) bool {
 	return false
 }
 
+// living returns the processes that are ours and live.
+func (w *watch) living() []int {
+	var all []int
+	for _, pid := range processes() {
+		if stat, err := statOf(pid); err == nil && stat.state != 'Z' && w.ours[pid] == stat.start {
+			all = append(all, pid)
+		}
+	}
+	return all
+}
+
 // guards returns the guards that live.
 func (w *watch) guards() []int {
 	var all []int
@@ -99,6 +137,13 @@ func (w *watch) guards() []int {
 		}
 	}
 	return all
+}
+
+// holder reports whether a process was started to do a harm as long as it lives.
+func holder(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+	args := bytes.Split(b, []byte{0})
+	return err == nil && len(args) > 1 && (string(args[1]) == "impair" || string(args[1]) == "exhaust")
 }
 
 // guardian reports whether a process was started as a guard.
@@ -175,11 +220,11 @@ func (w *watch) left() []string {
 		}
 	}
 	for _, name := range posixShared() {
-		if w.shared[name] {
+		if w.shared[name] && !w.mapped[name] {
 			continue
 		}
-		// Somebody else's, unless nobody living has it open: then it stays.
-		if !mapped(name) && settled(filepath.Join("/dev/shm", name)) {
+		// Nobody living has it open: then it stays.
+		if len(mapping(name)) == 0 && settled(filepath.Join("/dev/shm", name)) {
 			left = append(left, "shared memory /dev/shm/"+name)
 		}
 	}
