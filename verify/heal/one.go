@@ -37,6 +37,7 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 	}
 	sig := m.Signal
 	if sig == KillGuard {
+		s.lookNoMore() // what follows looks itself
 		p.Struck = s.struckAt()
 		h, err := s.guardless(ctx)
 		if err != nil && ctx.Err() != nil {
