@@ -31,6 +31,20 @@ func (g *Ground) Unhealed(ctx context.Context, m Moment) (before, after []string
 	return before, after, nil
 }
 
+// CutShort ends the proof itself at a moment and returns what is left of its run
+// then, and when the proof has ended.
+func (g *Ground) CutShort(ctx context.Context, m Moment) (before, after []string, err error) {
+	s, err := g.open(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = s.await(ctx, m)
+	s.lookNoMore()
+	before = s.left()
+	err = errors.Join(err, s.close())
+	return before, s.left(), err
+}
+
 // Bystanders returns the process ids of those that must not be harmed.
 func (g *Ground) Bystanders() []int {
 	var all []int

@@ -97,3 +97,23 @@ func TestTheProofSeesCells(t *testing.T) {
 		t.Errorf("when all is gone it sees the harm %q", on)
 	}
 }
+
+// A proof that is cut short itself leaves nothing of the run, of what the kernel
+// has neither.
+func TestACutShortProofLeavesNothing(t *testing.T) {
+	if err := cell.Try(); err != nil {
+		t.Skip(err)
+	}
+	before, after, err := ground(t, "").CutShort(t.Context(), heal.Moment{Phase: "injected", Fault: "cpu_quota", Monkey: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, what := range []string{"network namespace ", "cgroup "} {
+		if !slices.ContainsFunc(before, func(s string) bool { return strings.HasPrefix(s, what) }) {
+			t.Errorf("there is no %q in %q", what, before)
+		}
+	}
+	if len(after) > 0 {
+		t.Errorf("left: %q", after)
+	}
+}

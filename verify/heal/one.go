@@ -1,6 +1,7 @@
 package heal
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -234,12 +235,32 @@ func (s *scene) wrong(p Proof) []string {
 	return wrong
 }
 
-// close ends what is left, if anything, by the process ids that were seen.
-func (s *scene) close() error {
+// close ends what is left, if anything, by the process ids that were seen. What
+// the kernel then still has of the run, as when the proof itself is cut short, is
+// for a heal.
+func (s *scene) close() (err error) {
 	s.watch.end()
 	<-s.ended
+	if len(s.left()) > 0 {
+		err = s.heal()
+	}
 	if d := s.ground.docker; d != nil {
 		d.remove(s.runs())
+	}
+	return err
+}
+
+// heal has Bedlam put right what is left.
+func (s *scene) heal() error {
+	cmd := s.bedlam("heal")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("healing what is left: %w", err)
+	}
+	defer time.AfterFunc(patience, func() { cmd.Process.Kill() }).Stop()
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("healing what is left: %w: %s", err, lastLine(out.String()))
 	}
 	return nil
 }
