@@ -76,6 +76,7 @@ type Proof struct {
 
 	Left    []string `json:"left,omitempty"`    // after [Limit], or at the end of all patience
 	Reasons []string `json:"reasons,omitempty"` // why it is not as it should be
+	Missed  string   `json:"missed,omitempty"`  // why the moment shows nothing: it came too late, or not at all
 	OK      bool     `json:"ok"`
 }
 
@@ -111,13 +112,15 @@ func Prove(ctx context.Context, o Options) ([]Proof, error) {
 
 // tries is how often a step is aimed at. Some are over within a millisecond,
 // and who kills has to see them first.
-const tries = 3
+const tries = 5
 
-// struck does a moment, again if its step was over before the kill came.
+// struck does a moment, again if its step was over before the kill came, or did
+// not come; not if something is wrong.
 func struck(ctx context.Context, g *Ground, m Moment) (p Proof, err error) {
 	for range tries {
 		p, err = One(ctx, g, m, patience)
-		if err != nil || !p.OK || m.Fault == "" || p.Unable != "" || p.Struck == chaos.EntryKind(m.Phase) {
+		landed := p.Missed == "" && p.Struck == chaos.EntryKind(m.Phase)
+		if err != nil || len(p.Reasons) > 0 || m.Fault == "" || p.Unable != "" || landed {
 			break
 		}
 	}
@@ -142,6 +145,9 @@ func (p Proof) String() string {
 	}
 	for _, r := range p.Reasons {
 		text += "\n   NOT OK: " + r
+	}
+	if p.Missed != "" {
+		text += "\n   NOT OK: the moment shows nothing: " + p.Missed
 	}
 	return text
 }

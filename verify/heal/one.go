@@ -31,7 +31,7 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 	if err := s.await(ctx, m); errors.Is(err, errUnable) {
 		return s.unable(ctx, p, most)
 	} else if errors.Is(err, errMissed) {
-		p.Reasons = []string{fmt.Sprintf("%v: %s", err, lastLine(s.output.String()))}
+		p.Missed = fmt.Sprintf("%v: %s", err, lastLine(s.output.String()))
 		return p, nil
 	} else if err != nil {
 		return p, err
@@ -64,11 +64,11 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 			// journal alone shows a harm at every step.
 			h := s.harmful(ctx)
 			if p.Harm, p.Witness = h.all(), h.witness(); p.Witness == "" {
-				p.Reasons = append(p.Reasons, "with both killed no harm was seen: the moment shows nothing")
+				p.Missed = "with both killed no harm was seen"
 			}
 		}
 		if !s.early() && len(s.left()) == 0 {
-			p.Reasons = append(p.Reasons, "with both killed nothing was left: the moment shows nothing")
+			p.Missed = "with both killed nothing was left"
 		}
 		// The next start is a heal that a person asks for, or any other.
 		struck = time.Now()
@@ -117,7 +117,7 @@ func One(ctx context.Context, g *Ground, m Moment, most time.Duration) (p Proof,
 		p.Reasons = append(p.Reasons, err.Error())
 	}
 	p.Reasons = append(p.Reasons, s.wrong(p)...)
-	p.OK = len(p.Reasons) == 0
+	p.OK = len(p.Reasons) == 0 && p.Missed == ""
 	return p, nil
 }
 
